@@ -1,0 +1,68 @@
+# Every target sets up what it needs in .venv; nothing is installed outside it, except Debian's chromium for
+# the browser tests when it is missing and we may.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+export PYTHONWARNINGS ?= default
+SOURCES := optout registry api workers config demo benchmarks tests manage.py
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test lint format bench screenshots openapi wheel clean
+
+help:  ## Print this help
+	@printf 'Optout Registry\n\n'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+.venv/pyvenv.cfg:
+	$(PYTHON) -m venv .venv
+
+.venv/.run: .venv/pyvenv.cfg requirements.txt pyproject.toml
+	@echo "Installing what the service needs (a minute or two, once) …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+.venv/.dev: .venv/.run requirements-dev.txt
+	@echo "Installing what the tests need (once) …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+demo: .venv/.run  ## Watch the whole story: claims, snapshot, filter, receipt (ONCE=1 exits, DATA=some.parquet uses yours)
+	@$(BIN)/python -m demo $(if $(ONCE),--once) $(if $(DATA),--data "$(DATA)")
+
+run: .venv/.run  ## Start the registry on this machine; nothing to configure
+	@$(BIN)/python manage.py serve
+
+test: .venv/.dev  ## Run every test: unit, command, server, browser, end to end
+	@deploy/ensure-chromium
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+lint: .venv/.dev  ## Check style, types, import directions, templates, migrations and the OpenAPI file
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/lint-imports
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/djade --target-version 5.2 --check $$(git ls-files 'templates/*.html')
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file .venv/openapi.yaml
+	diff -u docs/openapi.yaml .venv/openapi.yaml
+
+format: .venv/.dev  ## Rewrite the code in house style
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+openapi: .venv/.run  ## Write docs/openapi.yaml anew
+	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+
+bench: .venv/.dev  ## Measure speed against peers in the same run (about 15 minutes; PART=locators runs one part)
+	@$(BIN)/python -m benchmarks $(PART)
+
+screenshots: .venv/.dev  ## Take pictures of every page into test-results/
+	@deploy/ensure-chromium
+	$(BIN)/python -m tests.browser.shots
+
+wheel: .venv/.dev  ## Build the installable optout distribution into dist/
+	$(BIN)/python -m build --wheel
+
+clean:  ## Remove caches and built files; the data in var/ stays
+	rm -rf build dist test-results *.egg-info .mypy_cache .ruff_cache .pytest_cache staticfiles
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
