@@ -1,0 +1,1 @@
+"""PostgreSQL, Valkey and the supervisor of embedded mode. Nothing here needs Django."""

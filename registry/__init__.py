@@ -1,0 +1,1 @@
+"""The domain: models, services, reads, portal and admin."""
