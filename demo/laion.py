@@ -42,6 +42,14 @@ _WORDS = tuple(
         "copper island wedding tiger ribbon canvas ocean castle velvet cherry engine thunder paper river"
     ).split()
 )
+_STARTS = tuple("ba ce di for gal han jo kel lun mar nor os pen quil ros sten tar und ver wil".split())
+_MIDDLES = tuple("a de il lo mon ni ra sta ter vi".split())
+_ENDS = tuple("bel cot den fan gren hill keep ling mer nes pole rick stone ton ville ward".split())
+# A vocabulary as wide as captions have, so that files compress about as well as real ones.
+_VOCABULARY = _WORDS + tuple(
+    first + middle + last for first in _STARTS for middle in _MIDDLES for last in _ENDS
+)
+_HEX = tuple(f"{number:04x}" for number in range(65_536))
 _TLDS = ("com", "com", "com", "com", "net", "org", "de", "co.uk", "fr", "com.br", "ru", "io", "jp", "it")
 _SIZES = ("300x200", "150x150", "1024x768", "768x512", "600x400", "236x354")
 _WIDTHS = ("300", "640", "1200", "480", "800")
@@ -111,7 +119,9 @@ def _wordpress(works: np.ndarray, size: pa.Array | str) -> pa.Array:
         "/",
         _pick([f"{i:02}" for i in range(1, 13)], m >> np.uint64(8)),
     )
-    name = _join(_pick(_WORDS, m >> np.uint64(16)), "-", _pick(_WORDS, m >> np.uint64(24)), "-", _text(works))
+    name = _join(
+        _pick(_VOCABULARY, m >> np.uint64(16)), "-", _pick(_VOCABULARY, m >> np.uint64(30)), "-", _text(works)
+    )
     return _join(_hosts_of_works(works), "/wp-content/uploads/", date, "/", name, size, ".jpg")
 
 
@@ -136,19 +146,16 @@ def _shopify(works: np.ndarray, size: pa.Array | str) -> pa.Array:
 
 
 def _plain(works: np.ndarray, query: pa.Array | str) -> pa.Array:
-    m = _mix(works, 5)
-    folder = _join("/", _pick(_WORDS, m), "/", _pick(_WORDS, m >> np.uint64(8)), "/")
-    return _join(
-        _hosts_of_works(works),
-        folder,
-        _pick(_WORDS, m >> np.uint64(16)),
-        "-",
-        _pick(_WORDS, m >> np.uint64(24)),
-        "-",
-        _text(works),
-        ".jpg",
-        query,
-    )
+    m, n = _mix(works, 5), _mix(works, 9)
+    folder = _join("/", _pick(_WORDS, m), "/", _pick(_VOCABULARY, m >> np.uint64(8)), "/")
+    slug = _spaced(*(_pick(_VOCABULARY, n >> np.uint64(12 * at)) for at in range(4)), separator="-")
+    return _join(_hosts_of_works(works), folder, slug, "-", _text(works), ".jpg", query)
+
+
+def _digest(works: np.ndarray, query: pa.Array | str) -> pa.Array:
+    m, n = _mix(works, 10), _mix(works, 20)
+    name = _join(*(_pick(_HEX, half >> np.uint64(16 * at)) for half in (m, n) for at in range(4)))
+    return _join(_hosts_of_works(works), "/media/catalog/", _text(works), "/", name, ".jpg", query)
 
 
 def _shown(works: np.ndarray, resized: np.ndarray, m: np.ndarray, amp: np.ndarray) -> pa.Array:
@@ -161,7 +168,9 @@ def _shown(works: np.ndarray, resized: np.ndarray, m: np.ndarray, amp: np.ndarra
     wordpress = _wordpress(works, pc.if_else(small, _join("-", _pick(_SIZES, m)), nothing))
     shopify = _shopify(works, pc.if_else(small, _pick(("_large", "_grande", "_480x480"), m), nothing))
     plain = _plain(works, pc.if_else(small, query, nothing))
-    return pc.if_else(pc.less(style, 3), wordpress, pc.if_else(pc.less(style, 4), shopify, plain))
+    digest = _digest(works, pc.if_else(small, query, nothing))
+    rest = pc.if_else(pc.less(style, 6), plain, digest)
+    return pc.if_else(pc.less(style, 3), wordpress, pc.if_else(pc.less(style, 4), shopify, rest))
 
 
 def work_urls(works: np.ndarray) -> pa.Array:
@@ -172,7 +181,7 @@ def work_urls(works: np.ndarray) -> pa.Array:
 
 
 def _captions(works: np.ndarray, m: np.ndarray, artist_share: float) -> pa.Array:
-    words = [_pick(_WORDS, m >> np.uint64(7 * i)) for i in range(8)]
+    words = [_pick(_VOCABULARY if at % 2 else _WORDS, _mix(m, 11 + at)) for at in range(9)]
     short = _spaced(*words[:5])
     long = _spaced(short, *words[5:], "print", _text(works % np.uint64(97)))
     caption = pc.if_else(pa.array((m >> np.uint64(60)) > np.uint64(6)), long, short)

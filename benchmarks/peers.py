@@ -1,0 +1,127 @@
+"""Peers of the filter: the same question asked of DuckDB, polars, plain Python and pyarrow's copy.
+
+They get the easier question: canonical form without size tokens, proxies or percent-escapes, and exact hosts.
+"""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from demo import laion
+
+_MACROS = """
+CREATE MACRO bare(url) AS regexp_replace(replace(url, '&amp;', '&'), '^https?://(www\\.)?', '');
+CREATE MACRO host(url) AS lower(split_part(bare(url), '/', 1));
+CREATE MACRO canonical(url) AS host(url) || substr(bare(url), strpos(bare(url), '/'));
+"""
+_KEPT = """
+SELECT {columns} FROM read_parquet('{rows}') AS r
+WHERE NOT EXISTS (SELECT 1 FROM claimed AS c WHERE c.canonical = canonical(r.URL))
+  AND NOT EXISTS (SELECT 1 FROM domains AS d WHERE d.host = host(r.URL))
+"""
+
+
+def copy(rows: Path, out: Path) -> None:
+    """Read and write every row group, same codec, nothing decided."""
+    source = pq.ParquetFile(rows)
+    codec = source.metadata.row_group(0).column(0).compression
+    with pq.ParquetWriter(out, source.schema_arrow, compression=codec) as writer:
+        for group in range(source.num_row_groups):
+            writer.write_table(source.read_row_group(group, use_threads=False))
+
+
+class DuckDB:
+    """Anti-joins in DuckDB, one thread, claims already in its memory."""
+
+    def __init__(self, claims: Path) -> None:
+        self.connection = duckdb.connect(config={"threads": 1})
+        self.connection.execute(_MACROS)
+        for table, column, kind in (("claimed", "canonical", "url"), ("domains", "host", "domain")):
+            value = "canonical(value)" if kind == "url" else "value"
+            self.connection.execute(
+                f"CREATE TABLE {table} AS SELECT {value} AS {column} "
+                f"FROM read_parquet('{claims}') WHERE selector = '{kind}'"
+            )
+
+    def decide(self, rows: Path) -> int:
+        query = _KEPT.format(columns="count(*)", rows=rows)
+        found = self.connection.execute(query).fetchone()
+        return int(found[0]) if found else 0
+
+    def rewrite(self, rows: Path, out: Path) -> None:
+        query = _KEPT.format(columns="r.*", rows=rows)
+        self.connection.execute(f"COPY ({query}) TO '{out}' (FORMAT parquet, COMPRESSION snappy)")
+
+
+class Polars:
+    """Anti-joins on hashed canonical forms in polars, one thread, claims already in memory."""
+
+    def __init__(self, claims: Path) -> None:
+        table = pl.scan_parquet(claims).select("selector", "value").collect()
+        urls = table.filter(pl.col("selector").cast(pl.String) == "url").select(pl.col("value").alias("URL"))
+        self.claimed = urls.select(self._canonical())
+        hosts = table.filter(pl.col("selector").cast(pl.String) == "domain")
+        self.domains = hosts.select(pl.col("value").hash().alias("host"))
+
+    @staticmethod
+    def _parts() -> pl.Expr:
+        bare = (
+            pl.col("URL").str.replace_all("&amp;", "&", literal=True).str.replace(r"^https?://(www\.)?", "")
+        )
+        return bare.str.splitn("/", 2)
+
+    @classmethod
+    def _canonical(cls) -> pl.Expr:
+        parts = cls._parts()
+        host, path = parts.struct.field("field_0").str.to_lowercase(), parts.struct.field("field_1")
+        return pl.concat_str([host, path], separator="/").hash().alias("canonical")
+
+    def _kept(self, rows: Path) -> pl.LazyFrame:
+        host = self._parts().struct.field("field_0").str.to_lowercase().hash().alias("host")
+        frame = pl.scan_parquet(rows).with_columns(self._canonical(), host)
+        kept = frame.join(self.claimed.lazy(), on="canonical", how="anti")
+        return kept.join(self.domains.lazy(), on="host", how="anti")
+
+    def decide(self, rows: Path) -> int:
+        return int(self._kept(rows).select(pl.len()).collect().item())
+
+    def rewrite(self, rows: Path, out: Path) -> None:
+        self._kept(rows).drop("canonical", "host").collect().write_parquet(out, compression="snappy")
+
+
+class PlainPython:
+    """A set, urlsplit and every host suffix, as one would write it in an afternoon."""
+
+    def __init__(self, claims: Path) -> None:
+        table = pq.read_table(claims, columns=["selector", "value"])
+        kinds = table["selector"].cast(pa.string()).to_pylist()
+        values = table["value"].to_pylist()
+        self.urls = {
+            self._canonical(value) for kind, value in zip(kinds, values, strict=True) if kind == "url"
+        }
+        self.domains = {value for kind, value in zip(kinds, values, strict=True) if kind == "domain"}
+
+    @staticmethod
+    def _canonical(url: str) -> str:
+        parts = urlsplit(url.replace("&amp;", "&"))
+        host = (parts.hostname or "").removeprefix("www.")
+        return f"{host}{parts.path}?{parts.query}"
+
+    def decide(self, urls: list[str]) -> int:
+        kept = 0
+        for url in urls:
+            canonical = self._canonical(url)
+            labels = canonical.split("/", 1)[0].split(".")
+            suffixes = (".".join(labels[at:]) for at in range(len(labels) - 1))
+            kept += canonical not in self.urls and not any(suffix in self.domains for suffix in suffixes)
+        return kept
+
+
+def sample_urls(count: int, settings: laion.Rows) -> list[str]:
+    """Addresses of the first rows, as Python strings."""
+    urls: list[str] = laion.rows(0, count, settings)["URL"].to_pylist()
+    return urls
