@@ -1,1 +1,1 @@
-"""The domain: models, services, reads, portal and admin."""
+"""The domain app: parties, claims, events, imports, snapshots and their services."""

@@ -1,12 +1,10 @@
-"""The Django application of the domain."""
+"""Django's view of the domain app."""
 
 from django.apps import AppConfig
 
-__all__ = ["RegistryConfig"]
-
 
 class RegistryConfig(AppConfig):
-    """Models, services, reads, portal and admin."""
-
     name = "registry"
-    verbose_name = "Optout Registry"
+    label = "registry"
+    verbose_name = "Registry"
+    default_auto_field = "django.db.models.BigAutoField"

@@ -1,0 +1,28 @@
+"""The tables of the registry."""
+
+from registry.models.claims import Claim, ClaimQuerySet, Selector, selector_digest
+from registry.models.domains import DomainProof
+from registry.models.events import ClaimEvent
+from registry.models.idempotency import IdempotencyRecord
+from registry.models.imports import Import, ImportRejection
+from registry.models.keys import ApiKey, Scope
+from registry.models.people import Membership, Party, User
+from registry.models.snapshots import SnapshotRecord
+
+__all__ = [
+    "ApiKey",
+    "Claim",
+    "ClaimEvent",
+    "ClaimQuerySet",
+    "DomainProof",
+    "IdempotencyRecord",
+    "Import",
+    "ImportRejection",
+    "Membership",
+    "Party",
+    "Scope",
+    "Selector",
+    "SnapshotRecord",
+    "User",
+    "selector_digest",
+]
