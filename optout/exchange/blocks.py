@@ -1,0 +1,56 @@
+"""Text sources, plain or gzip, in blocks that end at a line break."""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import pyarrow as pa
+
+from optout.errors import BadInput
+from optout.exchange.schema import Rejected
+
+__all__ = ["BLOCK_BYTES", "LONGEST_ROW", "RawBatch", "line_blocks"]
+
+BLOCK_BYTES = 8 << 20
+#: No honest row comes near this many bytes; longer ones are rejected without being held in memory.
+LONGEST_ROW = 1 << 20
+
+
+class RawBatch(NamedTuple):
+    """Rows as they were read: exchange columns of text, their numbers, and those that are no rows at all."""
+
+    table: pa.Table
+    rows: list[int] | range
+    rejected: list[Rejected]
+
+
+def line_blocks(path: Path, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
+    """The bytes of `path`, without a byte order mark, cut after line breaks; only the last may lack one.
+
+    Raises:
+        BadInput: the file is empty (code `empty_file`) or its compression is broken (`broken_gzip`).
+    """
+    read = 0
+    with path.open("rb") as raw:
+        source: IO[bytes] = gzip.open(raw) if path.suffix == ".gz" else raw  # type: ignore[assignment]
+        pending = bytearray()
+        while chunk := _read(source, path, block_bytes):
+            pending += chunk.removeprefix(b"\xef\xbb\xbf") if not read else chunk
+            read += len(chunk)
+            cut = pending.rfind(b"\n") + 1
+            if cut:
+                yield bytes(pending[:cut])
+                del pending[:cut]
+    if not read:
+        raise BadInput(f"{path} is empty", code="empty_file")
+    if pending:
+        yield bytes(pending)
+
+
+def _read(source: IO[bytes], path: Path, size: int) -> bytes:
+    try:
+        return source.read(size)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise BadInput(f"{path} is not a complete gzip file: {error}", code="broken_gzip") from error
