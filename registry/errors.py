@@ -2,7 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
-__all__ = ["Conflict", "Forbidden", "InvalidInput", "NotFound", "RegistryError", "Unauthenticated", "Unavailable"]
+__all__ = [
+    "Conflict",
+    "Forbidden",
+    "InvalidInput",
+    "NotFound",
+    "RegistryError",
+    "Unauthenticated",
+    "Unavailable",
+]
 
 FieldErrors = Mapping[str, Sequence[str]]
 

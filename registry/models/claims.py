@@ -31,7 +31,9 @@ class ClaimQuerySet(models.QuerySet["Claim"]):
 
     def speaking(self) -> "ClaimQuerySet":
         """What snapshots hold: active claims, and denials that are held: deny holds while a case is open."""
-        return self.filter(Q(status=Claim.Status.ACTIVE) | Q(status=Claim.Status.HELD, decision=Decision.DENY))
+        return self.filter(
+            Q(status=Claim.Status.ACTIVE) | Q(status=Claim.Status.HELD, decision=Decision.DENY)
+        )
 
     def newest_first(self) -> "ClaimQuerySet":
         """A total order (public ids sort by time and are unique), so that pages never overlap."""
@@ -66,7 +68,9 @@ class Claim(models.Model):
     content_key = models.UUIDField(
         null=True, blank=True, editable=False, help_text=_("Identity of an imported claim that has no ref.")
     )
-    owner = models.CharField(max_length=200, blank=True, default="", help_text=_("The creator a platform speaks for."))
+    owner = models.CharField(
+        max_length=200, blank=True, default="", help_text=_("The creator a platform speaks for.")
+    )
     ref = models.CharField(max_length=200, blank=True, default="", help_text=_("The sender's own id."))
     terms_url = models.CharField(max_length=2048, blank=True, default="")
     title = models.CharField(max_length=500, blank=True, default="")
@@ -77,20 +81,25 @@ class Claim(models.Model):
         verbose_name = _("claim")
         verbose_name_plural = _("claims")
         constraints = [
-            models.CheckConstraint(condition=Q(decision__gte=1, decision__lte=3), name="claim_decision_known"),
+            models.CheckConstraint(
+                condition=Q(decision__gte=1, decision__lte=3), name="claim_decision_known"
+            ),
             models.CheckConstraint(condition=Q(uses__gte=1, uses__lte=31), name="claim_uses_known"),
             models.CheckConstraint(condition=Q(grade__gte=0, grade__lte=4), name="claim_grade_known"),
             models.CheckConstraint(
                 condition=Q(status__in=["active", "held", "withdrawn"]), name="claim_status_known"
             ),
             models.CheckConstraint(
-                condition=matching(Q(status="withdrawn"), "withdrawn_at"), name="claim_withdrawn_iff_withdrawn_at"
+                condition=matching(Q(status="withdrawn"), "withdrawn_at"),
+                name="claim_withdrawn_iff_withdrawn_at",
             ),
             models.CheckConstraint(
-                condition=~Q(decision=int(Decision.TERMS)) | ~Q(terms_url=""), name="claim_terms_need_terms_url"
+                condition=~Q(decision=int(Decision.TERMS)) | ~Q(terms_url=""),
+                name="claim_terms_need_terms_url",
             ),
             models.CheckConstraint(
-                condition=Q(terms_url="") | Q(terms_url__regex=r"^https?://[^[:space:]]+$"), name="claim_terms_url_format"
+                condition=Q(terms_url="") | Q(terms_url__regex=r"^https?://[^[:space:]]+$"),
+                name="claim_terms_url_format",
             ),
             models.CheckConstraint(condition=Q(owner__regex=OWNER_PATTERN), name="claim_owner_format"),
             models.CheckConstraint(condition=no_control_characters("ref"), name="claim_ref_format"),
@@ -176,4 +185,7 @@ class Selector(models.Model):
     def of(cls, claim: Claim, pairs: Iterable[tuple[SelectorKind, str]]) -> "list[Selector]":
         """Unsaved selectors of `claim`, without duplicates, in the table's order."""
         rows = {(int(kind), selector_digest(value)): value for kind, value in pairs}
-        return [cls(claim=claim, kind=kind, digest=digest, value=rows[kind, digest]) for kind, digest in sorted(rows)]
+        return [
+            cls(claim=claim, kind=kind, digest=digest, value=rows[kind, digest])
+            for kind, digest in sorted(rows)
+        ]

@@ -41,9 +41,17 @@ class ClaimEvent(models.Model):
 
     claim = models.ForeignKey(Claim, on_delete=models.DO_NOTHING, related_name="events")
     type = models.CharField(max_length=16, choices=Type)
-    party = models.ForeignKey(Party, on_delete=models.DO_NOTHING, related_name="+", db_index=False)
-    user = models.ForeignKey(User, null=True, on_delete=models.DO_NOTHING, related_name="+", db_index=False)
-    key = models.ForeignKey(ApiKey, null=True, on_delete=models.DO_NOTHING, related_name="+", db_index=False)
+    # Who acted stays named by number after a user or key is deleted: no constraint may stop that deletion or
+    # rewrite the event. An operator acts for no party.
+    party = models.ForeignKey(
+        Party, null=True, on_delete=models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False
+    )
+    user = models.ForeignKey(
+        User, null=True, on_delete=models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False
+    )
+    key = models.ForeignKey(
+        ApiKey, null=True, on_delete=models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False
+    )
     application = models.CharField(max_length=64, blank=True, default="")
     request_id = models.CharField(max_length=64, blank=True, default="")
     payload = models.JSONField()

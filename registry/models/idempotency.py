@@ -31,7 +31,9 @@ class IdempotencyRecord(models.Model):
         verbose_name_plural = _("idempotency records")
         constraints = [
             models.UniqueConstraint(fields=["party", "key"], name="idempotency_party_key_unique"),
-            models.CheckConstraint(condition=Q(state__in=["running", "done"]), name="idempotency_state_known"),
+            models.CheckConstraint(
+                condition=Q(state__in=["running", "done"]), name="idempotency_state_known"
+            ),
             models.CheckConstraint(condition=octets("request_digest", 32), name="idempotency_digest_length"),
             models.CheckConstraint(
                 condition=matching(Q(state="done"), "response_status"), name="idempotency_done_iff_response"

@@ -29,8 +29,8 @@ class ImportQuerySet(models.QuerySet["Import"]):
 class Import(models.Model):
     """One claim exchange file that a party sent, and how far its loading has come.
 
-    `rows_done` is the position: it moves in the same transaction as the rows it counts. Every row read is good, bad
-    or unchanged: `rows_done = rows_good + rows_bad + rows_unchanged`.
+    `rows_done` is the position: it moves in the same transaction as the rows it counts. Every row read is good,
+    bad or unchanged: `rows_done = rows_good + rows_bad + rows_unchanged`.
     """
 
     class State(models.TextChoices):
@@ -74,7 +74,9 @@ class Import(models.Model):
             models.CheckConstraint(
                 condition=Q(state__in=["received", "running", "done", "failed"]), name="import_state_known"
             ),
-            models.CheckConstraint(condition=Q(format__in=["jsonl", "csv", "parquet"]), name="import_format_known"),
+            models.CheckConstraint(
+                condition=Q(format__in=["jsonl", "csv", "parquet"]), name="import_format_known"
+            ),
             models.CheckConstraint(condition=Q(sha256__regex=r"^[0-9a-f]{64}$"), name="import_sha256_format"),
             models.CheckConstraint(condition=Q(size_bytes__gte=0), name="import_size_not_negative"),
             models.CheckConstraint(
@@ -96,7 +98,9 @@ class Import(models.Model):
         indexes = [
             models.Index(fields=["party", "-public_id"], name="import_party_newest"),
             models.Index(
-                fields=["created_at"], condition=Q(state__in=["received", "running"]), name="import_unfinished"
+                fields=["created_at"],
+                condition=Q(state__in=["received", "running"]),
+                name="import_unfinished",
             ),
         ]
 

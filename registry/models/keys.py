@@ -45,7 +45,9 @@ class ApiKey(models.Model):
     prefix = models.CharField(max_length=8, unique=True)
     digest = models.BinaryField(max_length=32)
     scopes = ArrayField(models.CharField(max_length=32, choices=Scope))
-    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
+    created_by = models.ForeignKey(
+        User, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -61,7 +63,8 @@ class ApiKey(models.Model):
             models.CheckConstraint(condition=octets("digest", 32), name="apikey_digest_length"),
             models.CheckConstraint(condition=~Q(name=""), name="apikey_name_not_empty"),
             models.CheckConstraint(
-                condition=Q(scopes__contained_by=list(Scope.values), scopes__len__gt=0), name="apikey_scopes_known"
+                condition=Q(scopes__contained_by=list(Scope.values), scopes__len__gt=0),
+                name="apikey_scopes_known",
             ),
         ]
 

@@ -86,7 +86,9 @@ class Party(models.Model):
 
     public_id = models.UUIDField(unique=True, default=uuid7, editable=False)
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.PERSON)
-    handle = models.CharField(max_length=63, unique=True, help_text=_("Lower-case letters, digits and hyphens."))
+    handle = models.CharField(
+        max_length=63, unique=True, help_text=_("Lower-case letters, digits and hyphens.")
+    )
     display_name = models.CharField(max_length=200)
     created_at = models.DateTimeField(auto_now_add=True)
 

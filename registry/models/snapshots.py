@@ -48,12 +48,18 @@ class SnapshotRecord(models.Model):
         verbose_name = _("snapshot")
         verbose_name_plural = _("snapshots")
         constraints = [
-            models.CheckConstraint(condition=Q(state__in=["published", "pruned"]), name="snapshot_state_known"),
-            models.CheckConstraint(condition=Q(digest__regex=r"^[0-9a-f]{64}$"), name="snapshot_digest_format"),
+            models.CheckConstraint(
+                condition=Q(state__in=["published", "pruned"]), name="snapshot_state_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(digest__regex=r"^[0-9a-f]{64}$"), name="snapshot_digest_format"
+            ),
             models.CheckConstraint(condition=Q(checkpoint__gte=0), name="snapshot_checkpoint_not_negative"),
         ]
         indexes = [
-            models.Index(fields=["-public_id"], condition=Q(state="published"), name="snapshot_published_newest")
+            models.Index(
+                fields=["-public_id"], condition=Q(state="published"), name="snapshot_published_newest"
+            )
         ]
 
     def __str__(self) -> str:
