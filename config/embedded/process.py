@@ -1,0 +1,144 @@
+"""Child processes that never outlive us, and the account they run under."""
+
+import ctypes
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from config.embedded.errors import EmbeddedError
+
+__all__ = ["Account", "Child", "account_for", "free_port", "is_port_free", "spawn", "wait_until"]
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+Child = subprocess.Popen[bytes]
+
+
+@dataclass(frozen=True)
+class Account:
+    """A system account; `None` in its place means our own."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+def account_for(data: Path) -> Account | None:
+    """Who PostgreSQL, which refuses root, runs as: ourselves, or as root the owner of `data`, else `nobody`.
+
+    Raises:
+        EmbeddedError: we are root and the system has no such account.
+    """
+    if os.geteuid() != 0:
+        return None
+    owner = data.stat().st_uid if data.exists() else 0
+    with suppress(KeyError):
+        if owner:
+            return _account(pwd.getpwuid(owner))
+    try:
+        return _account(pwd.getpwnam("nobody"))
+    except KeyError:
+        raise EmbeddedError(
+            "PostgreSQL does not run as root and this system has no account `nobody`."
+        ) from None
+
+
+def _account(entry: pwd.struct_passwd) -> Account:
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
+
+
+def spawn(
+    arguments: Sequence[str | Path],
+    *,
+    account: Account | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    output: int | IO[bytes] | None = subprocess.DEVNULL,
+    on_parent_death: signal.Signals = signal.SIGTERM,
+) -> Child:
+    """Start a child in a session of its own, so that a terminal's Ctrl-C reaches it through us only.
+
+    The kernel sends it `on_parent_death` when the calling thread ends, however that happens: call this from
+    a thread that lives as long as the child should.
+    """
+    return subprocess.Popen(
+        [str(argument) for argument in arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT if output is not None else None,
+        env=None if env is None else dict(env),
+        cwd=cwd,
+        start_new_session=True,
+        preexec_fn=_die_with_parent(os.getpid(), on_parent_death),
+        **as_account(account),
+    )
+
+
+def as_account(account: Account | None) -> dict[str, int | list[int]]:
+    """Arguments of `subprocess` that run a child as `account`."""
+    if account is None:
+        return {}
+    return {"user": account.uid, "group": account.gid, "extra_groups": []}
+
+
+def _die_with_parent(parent: int, number: signal.Signals) -> Callable[[], None]:
+    # Runs between fork and exec, after the change of account (which would clear the setting).
+    def prepare() -> None:
+        _libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return prepare
+
+
+def free_port(preferred: int = 0) -> int:
+    """A loopback TCP port that is free now: `preferred` if it is, else any."""
+    if preferred and is_port_free(preferred):
+        return preferred
+    with closing(socket.socket(socket.AF_INET)) as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def is_port_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Could a server listen on that port now?"""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with closing(socket.socket(family)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def wait_until(ready: Callable[[], bool], *, seconds: float, child: Child | None = None) -> bool:
+    """Ask `ready` until it says yes; False when the time is up or `child` has ended."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > deadline or (child is not None and child.poll() is not None):
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def stop(child: Child, *signals: tuple[signal.Signals, float]) -> None:
+    """Send the signals in turn, waiting so many seconds after each; then kill what is left of its session."""
+    for number, seconds in signals:
+        if child.poll() is not None:
+            break
+        child.send_signal(number)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(seconds)
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
