@@ -13,7 +13,8 @@ import structlog
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from config.embedded.record import read_services, secret
+from api import conf
+from config.embedded.record import read_services, secret, signing_key
 from config.environment import Environment
 
 _env = Environment()
@@ -29,7 +30,7 @@ DEBUG = False
 if EMBEDDED:
     SECRET_KEY = _env.text("SECRET_KEY") or secret(DATA, "django")
     OPTOUT_KEY_PEPPER = _env.text("OPTOUT_KEY_PEPPER") or secret(DATA, "key-pepper")
-    OPTOUT_SIGNING_KEY = Path(_env.text("OPTOUT_SIGNING_KEY", str(DATA / "keys" / "private.pem")))
+    OPTOUT_SIGNING_KEY = Path(_env.text("OPTOUT_SIGNING_KEY", str(signing_key(DATA))))
     OPTOUT_URL = _env.text("OPTOUT_URL") or _services.get("web", "")
     ALLOWED_HOSTS = _env.words("ALLOWED_HOSTS")
 else:
@@ -217,29 +218,14 @@ STORAGES = {
 }
 
 # --- REST
-REST_FRAMEWORK: dict[str, Any] = {
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_AUTHENTICATION_CLASSES": [],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "UNAUTHENTICATED_USER": None,
-    "NUM_PROXIES": NUM_PROXIES,
-}
-SPECTACULAR_SETTINGS: dict[str, Any] = {
-    "TITLE": "Optout Registry",
-    "DESCRIPTION": "Who has opted out of AI training, for which works, and how to ask about them.",
-    "VERSION": "1",
-    "OAS_VERSION": "3.1.1",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
-}
+REST_FRAMEWORK: dict[str, Any] = {**conf.REST_FRAMEWORK, "NUM_PROXIES": NUM_PROXIES}
+SPECTACULAR_SETTINGS: dict[str, Any] = {**conf.SPECTACULAR_SETTINGS}
+API_RATES = conf.API_RATES
 
 # --- Tasks
 CELERY_BROKER_URL = REDIS_URL
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 6 * 3600, "socket_keepalive": True}
+# A task whose worker vanished is given to another after this time, which no living task may reach.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600 + 300, "socket_keepalive": True}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_RESULT_BACKEND = None
 CELERY_TASK_IGNORE_RESULT = True
@@ -247,7 +233,7 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
-CELERY_TASK_TIME_LIMIT = 4 * 3600
+CELERY_TASK_TIME_LIMIT = 3600
 CELERY_TASK_SOFT_TIME_LIMIT = CELERY_TASK_TIME_LIMIT - 60
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {

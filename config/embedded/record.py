@@ -7,10 +7,13 @@ secrets/<name>       generated secrets, readable by their owner only
 import json
 import os
 import secrets
+import shutil
 import tempfile
 from pathlib import Path
 
-__all__ = ["read_services", "secret", "services_file", "write_private", "write_services"]
+from optout import keys
+
+__all__ = ["read_services", "secret", "services_file", "signing_key", "write_private", "write_services"]
 
 
 def services_file(data: Path) -> Path:
@@ -38,6 +41,23 @@ def secret(data: Path, name: str) -> str:
     if not path.exists():
         _create_private(path, secrets.token_urlsafe(48))
     return path.read_text().strip()
+
+
+def signing_key(data: Path) -> Path:
+    """The private key that signs snapshots, made when first asked for.
+
+    Two first callers agree: a pair is made aside and moved into place as a whole.
+    """
+    folder = data / "keys"
+    if not folder.exists():
+        data.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(dir=data, prefix=".keys."))
+        keys.generate(aside)
+        try:
+            aside.rename(folder)
+        except OSError:  # somebody else was first
+            shutil.rmtree(aside)
+    return folder / "private.pem"
 
 
 def write_private(path: Path, text: str) -> None:
