@@ -12,9 +12,12 @@ from registry.models import ApiKey, Claim, DomainProof, Import, SnapshotRecord
 __all__ = ["access_claim", "access_domain_proof", "access_import", "access_key", "access_snapshot"]
 
 
-def access_claim(actor: Actor, public_id: UUID) -> Claim:
-    """A claim of the actor's party, with its selectors; raises NotFound, Forbidden (`missing_scope`)."""
-    actor.require("claims:read")
+def access_claim(actor: Actor, public_id: UUID, *, scope: str = "claims:read") -> Claim:
+    """A claim of the actor's party, with its selectors; raises NotFound, Forbidden (`missing_scope`).
+
+    Whoever fetches it to change it asks for the scope `claims:write` instead.
+    """
+    actor.require(scope)
     claims = Claim.objects.for_party(actor.party).select_related("party").with_selectors()
     claim = claims.filter(public_id=public_id).first()
     if claim is None:

@@ -1,0 +1,124 @@
+"""`/claims`: register, list, read and withdraw one's own."""
+
+from typing import Any
+from uuid import UUID
+
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from api import openapi
+from api.base import ApiView
+from api.idempotency import idempotent
+from api.pages import newest_page
+from api.serializers import ClaimPage, ClaimShown, NewClaim
+from optout.words import Decision, SelectorKind, Use
+from registry.access import access_claim
+from registry.models import Claim
+from registry.services.claims import register_claim, withdraw_claim
+
+__all__ = ["ClaimDetail", "ClaimList", "ClaimWithdrawal"]
+
+
+class ClaimList(ApiView):
+    """The claims of the key's party."""
+
+    scopes = {"GET": "claims:read", "POST": "claims:write"}
+
+    @extend_schema(
+        operation_id="claims_list",
+        summary="List one's claims, the newest first",
+        parameters=openapi.PAGING,
+        responses=openapi.answers(ClaimPage, 400),
+        tags=["claims"],
+    )
+    def get(self, request: Request) -> Response:
+        mine = Claim.objects.for_party(self.actor.party).with_selectors().select_related("party")
+        rows, following = newest_page(request, mine)
+        return Response({"results": [claim_body(claim) for claim in rows], "next": following})
+
+    @extend_schema(
+        operation_id="claims_create",
+        summary="Register a claim",
+        description=(
+            "The claim is in the answers of `check` within five seconds. A `domain` or `prefix` is taken as "
+            "stated until the domain is proven; another party's proven domain is refused."
+        ),
+        request=NewClaim,
+        parameters=[openapi.IDEMPOTENCY_KEY],
+        responses=openapi.answers(ClaimShown, 400, 409, 413, 422, success=201),
+        tags=["claims"],
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        form = NewClaim(data=request.data)
+        form.is_valid(raise_exception=True)
+        claim = register_claim(acting=self.actor, **_arguments(form.validated_data))
+        location = reverse("api:claim", args=[claim.public_id])
+        return Response(claim_body(claim), status=201, headers={"Location": location})
+
+
+class ClaimDetail(ApiView):
+    """One claim of the key's party; another's looks like one that is not there."""
+
+    scopes = {"GET": "claims:read"}
+
+    @extend_schema(
+        operation_id="claims_read",
+        summary="Read a claim",
+        responses=openapi.answers(ClaimShown, 404),
+        tags=["claims"],
+    )
+    def get(self, request: Request, claim_id: UUID) -> Response:
+        return Response(claim_body(access_claim(self.actor, claim_id)))
+
+
+class ClaimWithdrawal(ApiView):
+    """Ends a claim; it stays on record."""
+
+    scopes = {"POST": "claims:write"}
+
+    @extend_schema(
+        operation_id="claims_withdraw",
+        summary="Withdraw a claim",
+        request=None,
+        parameters=[openapi.IDEMPOTENCY_KEY],
+        responses=openapi.answers(ClaimShown, 400, 404, 409, 422),
+        tags=["claims"],
+    )
+    @idempotent
+    def post(self, request: Request, claim_id: UUID) -> Response:
+        mine = access_claim(self.actor, claim_id, scope="claims:write")
+        claim = withdraw_claim(acting=self.actor, claim=mine)
+        return Response(claim_body(claim))
+
+
+def _arguments(data: dict[str, Any]) -> dict[str, Any]:
+    """The serializer's words as the service takes them."""
+    uses = Use(0)
+    for label in data.pop("uses"):
+        uses |= Use.parse(label)
+    pairs = [(SelectorKind.parse(one["kind"]), one["value"]) for one in data.pop("selectors")]
+    return {**data, "decision": Decision[data["decision"].upper()], "uses": uses, "selectors": pairs}
+
+
+def claim_body(claim: Claim) -> dict[str, Any]:
+    """A claim as its own party sees it; `claim.selectors` and `claim.party` should be fetched already."""
+    return {
+        "id": str(claim.public_id),
+        "status": claim.status,
+        "party": claim.party.handle,
+        "owner": claim.owner,
+        "ref": claim.ref,
+        "decision": claim.decision_label,
+        "uses": claim.use_labels,
+        "covers": claim.covered.labels,
+        "grade": claim.grade,
+        "valid_from": claim.valid_from,
+        "terms_url": claim.terms_url,
+        "title": claim.title,
+        "selectors": [{"kind": one.kind_label, "value": one.value} for one in claim.selectors.all()],
+        "created_at": claim.created_at,
+        "withdrawn_at": claim.withdrawn_at,
+    }

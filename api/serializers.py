@@ -1,0 +1,258 @@
+"""The shapes of requests and answers. `check` has its shapes here for the schema only: see `api.check`."""
+
+from rest_framework import serializers
+
+from api.conf import MAX_ITEMS
+from optout.words import Decision, Outcome, SelectorKind, Use
+from registry.models import Claim, Import
+
+__all__ = [
+    "CheckAnswer",
+    "CheckRequest",
+    "ClaimPage",
+    "ClaimShown",
+    "ImportPage",
+    "ImportShown",
+    "KeyShown",
+    "NewClaim",
+    "NewImport",
+    "ProblemDocument",
+    "RejectionPage",
+    "SnapshotShown",
+    "SpawningAnswer",
+]
+
+DECISIONS = [decision.label for decision in Decision]
+USES = [use.label for use in Use]
+CLAIMABLE = [
+    kind.label for kind in SelectorKind if kind.label in {"url", "prefix", "domain", "sha256", "md5", "name"}
+]
+MAX_SELECTORS = 1000
+
+
+class SelectorField(serializers.Serializer[object]):
+    """One selector: its kind and value."""
+
+    kind = serializers.ChoiceField(choices=CLAIMABLE)
+    value = serializers.CharField(max_length=8192)
+
+
+class NewClaim(serializers.Serializer[object]):
+    """What registering a claim takes."""
+
+    decision = serializers.ChoiceField(choices=DECISIONS)
+    uses = serializers.ListField(
+        child=serializers.ChoiceField(choices=USES), min_length=1, max_length=len(USES)
+    )
+    selectors = SelectorField(many=True, min_length=1, max_length=MAX_SELECTORS)
+    owner = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    ref = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    valid_from = serializers.DateTimeField(required=False, allow_null=True)
+    terms_url = serializers.CharField(max_length=2048, required=False, allow_blank=True)
+    title = serializers.CharField(max_length=500, required=False, allow_blank=True)
+
+
+class ClaimShown(serializers.Serializer[object]):
+    """A claim as its own party sees it."""
+
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=Claim.Status.choices)
+    party = serializers.CharField(help_text="Handle of the party that registered it.")
+    owner = serializers.CharField(help_text="The creator a platform speaks for.")
+    ref = serializers.CharField()
+    decision = serializers.ChoiceField(choices=DECISIONS)
+    uses = serializers.ListField(child=serializers.ChoiceField(choices=USES))
+    covers = serializers.ListField(
+        child=serializers.ChoiceField(choices=USES), help_text="Every use the claim speaks about."
+    )
+    grade = serializers.IntegerField(min_value=0, max_value=4)
+    valid_from = serializers.DateTimeField(allow_null=True)
+    terms_url = serializers.CharField()
+    title = serializers.CharField()
+    selectors = SelectorField(many=True)
+    created_at = serializers.DateTimeField()
+    withdrawn_at = serializers.DateTimeField(allow_null=True)
+
+
+class ClaimPage(serializers.Serializer[object]):
+    """Some claims."""
+
+    results = ClaimShown(many=True)
+    next = serializers.URLField(allow_null=True, help_text="Address of the next page.")
+
+
+class NewImport(serializers.Serializer[object]):
+    """A claim exchange file."""
+
+    file = serializers.FileField()
+    sha256 = serializers.CharField(required=False, help_text="The file's digest; another one is refused.")
+
+
+class ImportShown(serializers.Serializer[object]):
+    """An import and how far it has come."""
+
+    id = serializers.UUIDField()
+    state = serializers.ChoiceField(choices=Import.State.choices)
+    filename = serializers.CharField()
+    format = serializers.ChoiceField(choices=["jsonl", "csv", "parquet"])
+    sha256 = serializers.CharField()
+    size_bytes = serializers.IntegerField(min_value=0)
+    rows_done = serializers.IntegerField(min_value=0)
+    rows_good = serializers.IntegerField(min_value=0)
+    rows_bad = serializers.IntegerField(min_value=0)
+    rows_unchanged = serializers.IntegerField(min_value=0)
+    claims_created = serializers.IntegerField(min_value=0)
+    claims_amended = serializers.IntegerField(min_value=0)
+    error = serializers.CharField()
+    error_code = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class ImportPage(serializers.Serializer[object]):
+    """Some imports."""
+
+    results = ImportShown(many=True)
+    next = serializers.URLField(allow_null=True, help_text="Address of the next page.")
+
+
+class Rejection(serializers.Serializer[object]):
+    """A row that was refused."""
+
+    row = serializers.IntegerField(min_value=1)
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    excerpt = serializers.CharField()
+
+
+class RejectionPage(serializers.Serializer[object]):
+    """Some refused rows, in the order of the file."""
+
+    results = Rejection(many=True)
+    next = serializers.URLField(allow_null=True, help_text="Address of the next page.")
+
+
+class SnapshotFile(serializers.Serializer[object]):
+    """One file of a snapshot."""
+
+    path = serializers.CharField()
+    size = serializers.IntegerField(min_value=0)
+    sha256 = serializers.CharField()
+    url = serializers.URLField()
+
+
+class SnapshotShown(serializers.Serializer[object]):
+    """A published snapshot."""
+
+    id = serializers.UUIDField()
+    digest = serializers.CharField(help_text="SHA-256 of manifest.json.")
+    checkpoint = serializers.IntegerField(min_value=0)
+    built_at = serializers.DateTimeField()
+    manifest = serializers.DictField()
+    signature = serializers.DictField(help_text="The DSSE envelope around the manifest.")
+    files = SnapshotFile(many=True)
+
+
+class KeyShown(serializers.Serializer[object]):
+    """Who a key belongs to and what it may do."""
+
+    party = serializers.CharField()
+    display_name = serializers.CharField()
+    kind = serializers.CharField()
+    name = serializers.CharField()
+    prefix = serializers.CharField()
+    scopes = serializers.ListField(child=serializers.CharField())
+    expires_at = serializers.DateTimeField(allow_null=True)
+
+
+class CheckItem(serializers.Serializer[object]):
+    """One thing, by whatever is known of it; at least one of the four."""
+
+    url = serializers.CharField(required=False, allow_null=True, allow_blank=True)
+    text = serializers.CharField(required=False, allow_null=True, allow_blank=True, help_text="The caption.")
+    sha256 = serializers.CharField(required=False, allow_null=True, allow_blank=True)
+    md5 = serializers.CharField(required=False, allow_null=True, allow_blank=True)
+
+
+class CheckRequest(serializers.Serializer[object]):
+    """What `check` takes: `urls`, or `items` of mixed kinds."""
+
+    urls = serializers.ListField(
+        child=serializers.CharField(allow_null=True, allow_blank=True), required=False, max_length=MAX_ITEMS
+    )
+    items = CheckItem(many=True, required=False, max_length=MAX_ITEMS)
+    use = serializers.ChoiceField(choices=USES, required=False)
+    min_grade = serializers.IntegerField(min_value=0, max_value=4, required=False)
+    names = serializers.ChoiceField(choices=["flag", "remove", "ignore"], required=False)
+    at = serializers.DateTimeField(required=False, allow_null=True)
+
+
+class Reason(serializers.Serializer[object]):
+    """A claim that speaks about the item."""
+
+    claim = serializers.UUIDField()
+    owner = serializers.CharField()
+    ref = serializers.CharField()
+    selector = serializers.ChoiceField(choices=[kind.label for kind in SelectorKind])
+    matched = serializers.CharField(help_text="What matched: the locator, origin, domain, digest or name.")
+    how = serializers.CharField(help_text="`canonical`, `variant`, …")
+    decision = serializers.ChoiceField(choices=DECISIONS)
+    grade = serializers.IntegerField(min_value=0, max_value=4)
+    valid_from = serializers.DateTimeField(allow_null=True)
+    terms_url = serializers.CharField()
+    distance = serializers.IntegerField()
+    threshold = serializers.IntegerField()
+    snapshot = serializers.CharField()
+
+
+class ItemError(serializers.Serializer[object]):
+    """Why an item cannot be judged."""
+
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class ItemAnswer(serializers.Serializer[object]):
+    """What the registry says about one item."""
+
+    outcome = serializers.ChoiceField(choices=[outcome.label for outcome in Outcome])
+    flags = Reason(many=True, help_text="Names found in the caption, for a person to look at.")
+    reasons = Reason(many=True)
+    error = ItemError(required=False)
+
+
+class CheckAnswer(serializers.Serializer[object]):
+    """The answers in the order of the items, and what they rest on."""
+
+    use = serializers.ChoiceField(choices=USES)
+    snapshot = serializers.CharField(help_text="Digest of the snapshot that answered.")
+    as_of = serializers.DateTimeField(help_text="Claims up to then are in the answers.")
+    stale = serializers.BooleanField(help_text="The newest claims may be missing: the database is away.")
+    counts = serializers.DictField(child=serializers.IntegerField(min_value=0))
+    answers = ItemAnswer(many=True)
+
+
+class SpawningEntry(serializers.Serializer[object]):
+    """One URL in Spawning's words."""
+
+    url = serializers.CharField()
+    optIn = serializers.BooleanField()  # noqa: N815 - the protocol's name
+    optOut = serializers.BooleanField()  # noqa: N815
+
+
+class SpawningAnswer(serializers.Serializer[object]):
+    """One entry a line of the request, in its order."""
+
+    urls = SpawningEntry(many=True)
+
+
+class ProblemDocument(serializers.Serializer[object]):
+    """An RFC 9457 problem document."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    code = serializers.CharField()
+    detail = serializers.CharField(required=False)
+    fields = serializers.DictField(required=False, help_text="What is wrong with which field.")  # type: ignore[assignment]
