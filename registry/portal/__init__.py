@@ -1,0 +1,1 @@
+"""The portal: server-rendered pages for people. Views parse, call one service, and respond."""

@@ -1,0 +1,127 @@
+"""The lines a person writes into the opt-out form, one thing on each, and what each of them will match."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from optout.errors import InvalidSelector
+from optout.exchange import validate_selector
+from optout.locators import origins, variant_key
+from optout.words import SelectorKind
+from registry.portal.words import KINDS, Wording
+
+__all__ = ["MOST_LINES", "Line", "read_lines", "shown"]
+
+MOST_LINES = 1000
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the form.
+
+    Attributes:
+        kind: which field it stands in.
+        written: as the person wrote it.
+        value: its canonical form, empty when it is refused.
+        problem: why it is left out, empty when it is not.
+    """
+
+    kind: SelectorKind
+    written: str
+    value: str = ""
+    problem: str = ""
+
+    @property
+    def kind_wording(self) -> Wording:
+        return KINDS[self.kind]
+
+    @property
+    def shown(self) -> str:
+        return shown(self.kind, self.value)
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the canonical form differs from what was written."""
+        return self.shown != self.written
+
+    @property
+    def matches(self) -> list[str]:
+        """Sentences that say what the line will match."""
+        return _MATCHES[self.kind](self.value) if self.kind in _MATCHES else []
+
+
+def read_lines(texts: Iterable[tuple[SelectorKind, str]]) -> list[Line]:
+    """Every line that is not blank, in order; what repeats an earlier line is marked as such."""
+    lines, seen = [], set()
+    for kind, text in texts:
+        for written in filter(None, (line.strip() for line in text.splitlines())):
+            line = _read_line(kind, written)
+            if line.value and (kind, line.value) in seen:
+                line = Line(kind, written, problem=_("Says the same as a line above, and is recorded once."))
+            seen.add((kind, line.value))
+            lines.append(line)
+    return lines
+
+
+def shown(kind: int, value: str) -> str:
+    """A canonical value as people know it: addresses with their scheme, everything else as it is."""
+    return f"https://{value}" if kind in (SelectorKind.URL, SelectorKind.PREFIX) else value
+
+
+def _read_line(kind: SelectorKind, written: str) -> Line:
+    try:
+        return Line(kind, written, value=validate_selector(kind, written))
+    except InvalidSelector as error:
+        return Line(kind, written, problem=_explain(kind, written, error))
+
+
+def _explain(kind: SelectorKind, written: str, error: InvalidSelector) -> str:
+    sentence = str(error)
+    if kind is SelectorKind.DOMAIN and "public suffix" in sentence:
+        return _(
+            "%(name)s belongs to everybody: other people have their sites under it. "
+            "Write the name you registered, such as yourname.%(name)s."
+        ) % {"name": written.lower().strip(".")}
+    return sentence[:1].upper() + sentence[1:].rstrip(".") + "."
+
+
+def _url_matches(value: str) -> list[str]:
+    sentences = [_("This address, with http or https, with or without www.")]
+    if variant_key(value) == value:
+        sentences.append(_("Resized variants of it, and copies of it behind image proxies."))
+    else:
+        sentences.append(_("Every other size of the same picture, and copies of it behind image proxies."))
+    wrapped = origins(value)
+    if wrapped:
+        sentences.append(
+            _("This address is itself a copy behind an image proxy. To cover the original, add https://%s.")
+            % wrapped[-1]
+        )
+    return sentences
+
+
+def _prefix_matches(value: str) -> list[str]:
+    return [_("Everything whose address begins with https://%s/, and that address itself.") % value]
+
+
+def _domain_matches(value: str) -> list[str]:
+    return [
+        _("Every page and file on %(name)s and on its sub-domains, such as images.%(name)s.")
+        % {"name": value}
+    ]
+
+
+def _name_matches(value: str) -> list[str]:
+    return [
+        _("Captions that contain “%s” as whole words, whatever the capitals and accents.") % value,
+        _("Such works are flagged; whoever makes the data set decides whether to leave them out."),
+    ]
+
+
+_MATCHES = {
+    SelectorKind.URL: _url_matches,
+    SelectorKind.PREFIX: _prefix_matches,
+    SelectorKind.DOMAIN: _domain_matches,
+    SelectorKind.NAME: _name_matches,
+}
