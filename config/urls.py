@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
-from config import mailbox, metrics
+from config import health, mailbox, metrics
 
 # Operators sign in with an e-mail code like everybody else.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -16,6 +16,8 @@ admin.site.site_header = "Optout Registry"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
+    path("healthz", health.show_alive, name="alive"),
+    path("readyz", health.show_ready, name="ready"),
     path("metrics", metrics.export, name="metrics"),
 ]
 if settings.EMBEDDED:

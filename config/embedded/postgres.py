@@ -19,12 +19,13 @@ from psycopg import sql
 
 from config.embedded.errors import EmbeddedError
 from config.embedded.place import binaries_for, home_for
-from config.embedded.process import Child, account_for, as_account, free_port, spawn, stop, wait_until
+from config.embedded.process import Child, account_for, as_account, free_port, spawn, stop_all, wait_until
 from config.embedded.record import secret
 
-__all__ = ["DATABASE", "Postgres"]
+__all__ = ["DATABASE", "STOP_SIGNALS", "Postgres"]
 
 DATABASE = "optout"
+STOP_SIGNALS = ((signal.SIGINT, 3.0), (signal.SIGQUIT, 1.5))  # "fast", then "immediate"
 _ROLE = "optout"
 
 
@@ -73,7 +74,7 @@ class Postgres:
     def stop(self) -> None:
         """Stop it, cleanly if it lets itself be stopped; nothing happens when it does not run."""
         if self.child is not None:
-            stop(self.child, (signal.SIGINT, 5), (signal.SIGQUIT, 2))
+            stop_all([(self.child, STOP_SIGNALS)])
 
     def _spawn(self, output: int | IO[bytes] | None) -> Child:
         settings = {

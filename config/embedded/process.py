@@ -15,11 +15,23 @@ from typing import IO
 
 from config.embedded.errors import EmbeddedError
 
-__all__ = ["Account", "Child", "account_for", "free_port", "is_port_free", "spawn", "wait_until"]
+__all__ = [
+    "Account",
+    "Child",
+    "Signals",
+    "account_for",
+    "as_account",
+    "free_port",
+    "is_port_free",
+    "spawn",
+    "stop_all",
+    "wait_until",
+]
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 Child = subprocess.Popen[bytes]
+Signals = Sequence[tuple[signal.Signals, float]]
 
 
 @dataclass(frozen=True)
@@ -131,14 +143,35 @@ def wait_until(ready: Callable[[], bool], *, seconds: float, child: Child | None
     return True
 
 
-def stop(child: Child, *signals: tuple[signal.Signals, float]) -> None:
-    """Send the signals in turn, waiting so many seconds after each; then kill what is left of its session."""
-    for number, seconds in signals:
-        if child.poll() is not None:
-            break
-        child.send_signal(number)
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(seconds)
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
+def stop_all(children: Sequence[tuple[Child, Signals]]) -> None:
+    """Send each child its signals in turn, with the seconds to wait after each; then kill what is left.
+
+    The children stop side by side, and with each goes whatever else lives in its session.
+    """
+    plans = [_Stopping(child, list(signals)) for child, signals in children]
+    while any(plan.goes_on() for plan in plans):
+        time.sleep(0.02)
+    for child, _ in children:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+@dataclass
+class _Stopping:
+    child: Child
+    signals: list[tuple[signal.Signals, float]]
+    deadline: float = 0.0
+
+    def goes_on(self) -> bool:
+        """Send the next signal when its time has come; False when the child has ended or none is left."""
+        if self.child.poll() is not None:
+            return False
+        if time.monotonic() < self.deadline:
+            return True
+        if not self.signals:
+            return False
+        number, seconds = self.signals.pop(0)
+        self.child.send_signal(number)
+        self.deadline = time.monotonic() + seconds
+        return True

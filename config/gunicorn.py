@@ -1,0 +1,33 @@
+"""How gunicorn runs the site: one loaded copy of code and kernels, shared by forked workers with threads."""
+
+import os
+
+from gunicorn.arbiter import Arbiter
+from gunicorn.workers.base import Worker
+from prometheus_client import multiprocess
+
+from config.environment import Environment
+
+_env = Environment()
+# People and pipelines wait for answers, so no statement may take for ever. Set before Django loads.
+os.environ.setdefault("OPTOUT_STATEMENT_TIMEOUT", "15")
+os.environ.setdefault("OPTOUT_LOCK_TIMEOUT", "5")
+
+_host = _env.text("OPTOUT_HOST")
+bind = f"[{_host}]:{_env.text('OPTOUT_PORT')}" if ":" in _host else f"{_host}:{_env.text('OPTOUT_PORT')}"
+worker_class = "gthread"
+workers = _env.integer("OPTOUT_WEB_WORKERS", least=1)
+threads = _env.integer("OPTOUT_WEB_THREADS", least=1)
+preload_app = True
+timeout = 120
+graceful_timeout = 3
+keepalive = 15
+control_socket_disable = True
+# Only the proxies counted by NUM_PROXIES speak for others, and Django looks at those.
+forwarded_allow_ips = ""
+
+
+def child_exit(server: Arbiter, worker: Worker) -> None:
+    """Forget the gauges of a worker that has ended."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        multiprocess.mark_process_dead(worker.pid)
