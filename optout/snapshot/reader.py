@@ -1,0 +1,216 @@
+"""Opening snapshots and asking them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from optout import dsse, engine
+from optout.errors import DoesNotHold
+from optout.keys import PublicKey
+from optout.snapshot import explain
+from optout.snapshot.assemble import segment_columns
+from optout.snapshot.manifest import ENVELOPE_NAME, MANIFEST_NAME, PAYLOAD_TYPE, Manifest
+from optout.snapshot.segment import Segment, map_segment, read_columns
+from optout.words import SelectorKind
+
+__all__ = ["Snapshot", "open_snapshot", "read_manifest"]
+
+_URL_KINDS = frozenset({SelectorKind.URL, SelectorKind.PREFIX, SelectorKind.DOMAIN})
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """An open snapshot. It never changes; `with_overlay` gives another that knows more.
+
+    Attributes:
+        manifest: what was signed.
+        digest: SHA-256 of `manifest.json` in hex. An overlay keeps the digest of what it lies over.
+        segments: the base, the deltas, and at most one segment in memory.
+    """
+
+    manifest: Manifest
+    digest: str
+    segments: tuple[Segment, ...]
+
+    @cached_property
+    def sip_key(self) -> bytes:
+        return bytes.fromhex(self.manifest.sip_key)
+
+    @cached_property
+    def url_kinds(self) -> frozenset[SelectorKind]:
+        """The kinds that are looked up by URL and that the snapshot has selectors of."""
+        return frozenset(kind for segment in self.segments for kind in segment.tables) & _URL_KINDS
+
+    @cached_property
+    def _words(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint8]]:
+        held = [segment for segment in self.segments if len(segment.first_words)]
+        if len(held) == 1:
+            return held[0].first_words, held[0].longest
+        if not held:
+            return np.empty(0, np.uint64), np.empty(0, np.uint8)
+        words, group = np.unique(
+            np.concatenate([segment.first_words for segment in held]), return_inverse=True
+        )
+        longest = np.zeros(len(words), np.uint8)
+        np.maximum.at(longest, group, np.concatenate([segment.longest for segment in held]))
+        return words, longest
+
+    @property
+    def first_words(self) -> npt.NDArray[np.uint64]:
+        """SipHash of the first word of every name, ascending."""
+        return self._words[0]
+
+    @property
+    def longest(self) -> npt.NDArray[np.uint8]:
+        """Words of the longest name that begins with each of `first_words`."""
+        return self._words[1]
+
+    def claims(self, segment: int) -> int:
+        """How many claims a segment holds, withdrawn ones included."""
+        return self.segments[segment].claims
+
+    def judge(self, items: engine.Items, question: engine.Question) -> engine.Verdicts:
+        """Answer `question` about each of `items`; see `engine.judge`."""
+        return engine.judge(self, items, question)
+
+    def explain(self, items: engine.Items, verdicts: engine.Verdicts, row: int) -> list[explain.Reason]:
+        """Why `verdicts` says what it does about item `row`: what decided, then all else that counts."""
+        return explain.explain_rows(self, items, verdicts, [row])[0]
+
+    def check(self, items: Sequence[Mapping[str, Any]], question: engine.Question) -> list[dict[str, Any]]:
+        """Judge and explain single items.
+
+        Args:
+            items: each with some of `url`, `text` (the caption), `sha256`, `md5`.
+            question: what is asked.
+
+        Returns:
+            for each item `outcome`, `error` (a label or None), `reasons` and `flags` (the same for names met
+            in the caption, which only take part in the rule with `names="remove"`).
+
+        Raises:
+            BadInput: an item has a field that is not known or not text (`bad_item`); its number is named.
+        """
+        return explain.check_items(self, items, question)
+
+    def with_withdrawn(self, withdrawn: Sequence[bytes]) -> Snapshot:
+        """This snapshot without the claims that have these 16-byte ids; unknown ids change nothing."""
+        if not withdrawn:
+            return self
+        return replace(self, segments=tuple(_withdraw(segment, withdrawn) for segment in self.segments))
+
+    def with_overlay(self, claims: pa.Table, withdrawn: Sequence[bytes] = ()) -> Snapshot:
+        """This snapshot and what came after it, in memory.
+
+        Args:
+            claims: new claims, a table of `exchange.CLAIM_SCHEMA`.
+            withdrawn: 16-byte ids of claims of this snapshot that no longer count; the new claims all do.
+
+        Raises:
+            BadInput: the table lacks columns (`bad_claims`) or has a kind of no use (`unsupported_kind`).
+        """
+        kept = self.with_withdrawn(withdrawn)
+        if not claims.num_rows:
+            return kept
+        files = segment_columns([claims], self.sip_key, self.segments)
+        overlay = Segment.from_columns("", files, _owners(self.segments))
+        return replace(kept, segments=(*kept.segments, overlay))
+
+
+def _owners(segments: Sequence[Segment]) -> int:
+    return sum(len(segment.owners) for segment in segments)
+
+
+def _withdraw(segment: Segment, withdrawn: Sequence[bytes]) -> Segment:
+    claims = [claim for claim_id in withdrawn for claim in segment.find_claims(claim_id)]
+    if not claims:
+        return segment
+    bits = (
+        np.zeros((segment.claims + 7) // 8, np.uint8)
+        if segment.withdrawn is None
+        else segment.withdrawn.copy()
+    )
+    places = np.array(claims)
+    np.bitwise_or.at(bits, places >> 3, (1 << (places & 7)).astype(np.uint8))
+    return segment.with_withdrawn(bits)
+
+
+def open_snapshot(path: str | Path, *, trust: Sequence[PublicKey] = ()) -> Snapshot:
+    """Memory-map the snapshot in directory `path`.
+
+    Checks that it is whole: manifest, signature file, every file with its size. With `trust` the signature
+    must be by one of these keys. The digests of the files are left to `verify_snapshot`, which reads all.
+
+    Raises:
+        DoesNotHold: not a whole snapshot, or the signature does not hold; the message names the file.
+    """
+    folder = Path(path)
+    manifest = read_manifest(folder, trust=trust)
+    for name, entry in manifest.files.items():
+        _require_size(folder / name, entry.size)
+    segments: list[Segment] = []
+    for listed in manifest.segments:
+        prefix = f"segments/{listed.name}/"
+        files = {
+            name.removeprefix(prefix).removesuffix(".arrow"): entry.rows
+            for name, entry in manifest.files.items()
+            if name.startswith(prefix)
+        }
+        segment = map_segment(folder / "segments" / listed.name, files, _owners(segments))
+        bitmap = manifest.files.get(f"withdrawn/{listed.name}.arrow")
+        if bitmap is not None:
+            segment = segment.with_withdrawn(_read_withdrawn(folder, segment, bitmap.rows))
+        segments.append(segment)
+    return Snapshot(manifest, manifest.digest, tuple(segments))
+
+
+def _read_withdrawn(folder: Path, segment: Segment, rows: int) -> npt.NDArray[np.uint8]:
+    path = folder / "withdrawn" / f"{segment.name}.arrow"
+    if rows != (segment.claims + 7) // 8:
+        raise DoesNotHold(f"{path} does not fit {segment.claims} claims", code="bad_file")
+    bits: npt.NDArray[np.uint8] = read_columns(path, rows, "withdrawn")["bits"]
+    return bits
+
+
+def read_manifest(folder: Path, *, trust: Sequence[PublicKey] = ()) -> Manifest:
+    """Read the manifest, and check its signature if there are keys to trust.
+
+    Raises:
+        DoesNotHold: either file is missing (`missing_file`), they do not belong together (`bad_signature`),
+            or what `Manifest.from_bytes` and `dsse` raise.
+    """
+    content, envelope = (_read(folder / name) for name in (MANIFEST_NAME, ENVELOPE_NAME))
+    try:
+        parsed = dsse.read_envelope(envelope, PAYLOAD_TYPE)
+        if trust:
+            parsed.payload_trusted_by(trust)
+    except DoesNotHold as error:
+        raise DoesNotHold(f"{folder / ENVELOPE_NAME}: {error}", code=error.code) from None
+    if parsed.payload != content:
+        raise DoesNotHold(f"{folder / MANIFEST_NAME} is not what {ENVELOPE_NAME} signs", code="bad_signature")
+    return Manifest.from_bytes(content)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        reason = f"{path} cannot be read ({error.strerror}): not a whole snapshot"
+        raise DoesNotHold(reason, code="missing_file") from None
+
+
+def _require_size(path: Path, size: int) -> None:
+    try:
+        found = path.stat().st_size
+    except OSError:
+        raise DoesNotHold(f"{path} is missing", code="missing_file") from None
+    if found != size:
+        raise DoesNotHold(f"{path} has {found} bytes, not {size}", code="wrong_size")

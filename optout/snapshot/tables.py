@@ -1,0 +1,197 @@
+"""Locator tables: sorted entries with bucket offsets, and the kernels that order and search them.
+
+An entry is a 64-bit key, for some kinds a 32-bit check, and the claim it belongs to. Entries are sorted by
+(key, check, claim). `offsets[b]` is where the entries begin whose key has `b` in its top `bits` bits; keys
+are keyed hashes and spread evenly, so a bucket holds two to four entries and a search is two cache misses.
+"""
+
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Entries", "LocatorTable", "bucket_bits", "find", "make_table"]
+
+U8 = npt.NDArray[np.uint8]
+U32 = npt.NDArray[np.uint32]
+U64 = npt.NDArray[np.uint64]
+I64 = npt.NDArray[np.int64]
+
+INSERTION_LIMIT = 48
+BLOCK = 256
+
+
+class Entries(NamedTuple):
+    """Unsorted entries of one kind: key uint64[n], check uint32[n] or None, claim uint32[n]."""
+
+    key: U64
+    check: U32 | None
+    claim: U32
+
+
+class LocatorTable(NamedTuple):
+    """Sorted, distinct entries of one kind: columns as in `Entries`, and offsets uint32[2**bits + 1]."""
+
+    key: U64
+    check: U32 | None
+    claim: U32
+    offsets: U32
+
+    @property
+    def bits(self) -> int:
+        return (len(self.offsets) - 1).bit_length() - 1
+
+
+def bucket_bits(count: int) -> int:
+    """How many top bits of the key choose the bucket: two to four entries a bucket, at least one bit."""
+    return max(1, (count - 1).bit_length() - 2) if count > 1 else 1
+
+
+def make_table(entries: Entries) -> LocatorTable:
+    """Sort `entries`, leave out those that are there twice, and index them.
+
+    Memory: as much again as the entries take. The order of the entries given does not matter.
+    """
+    bits = bucket_bits(len(entries.key))
+    offsets = np.zeros((1 << bits) + 1, np.uint32)
+    check = entries.check if entries.check is not None else np.empty(0, np.uint32)
+    key, checks, claim = _scatter(entries.key, check, entries.claim, np.uint64(64 - bits), offsets)
+    kept = _sort_buckets(key, checks, claim, offsets)
+    if kept < 0:
+        key, checks, claim, kept = _sort_whole(key, checks, claim)
+        bits = 0
+    key = key[:kept]
+    if bits != bucket_bits(kept):
+        # The number of buckets must tell nothing of entries that were given twice.
+        offsets = _index(key, bucket_bits(kept))
+    return LocatorTable(key, checks[:kept] if entries.check is not None else None, claim[:kept], offsets)
+
+
+@numba.njit(cache=True, nogil=True)
+def _scatter(key: U64, check: U32, claim: U32, shift: np.uint64, offsets: U32) -> tuple[U64, U32, U32]:
+    """Put every entry into its bucket (one counting pass, one moving pass) and fill `offsets`."""
+    for k in key:
+        offsets[(k >> shift) + np.uint64(1)] += np.uint32(1)
+    for b in range(1, offsets.shape[0]):
+        offsets[b] += offsets[b - 1]
+    place = offsets[:-1].copy()
+    to_key, to_check, to_claim = np.empty_like(key), np.empty_like(check), np.empty_like(claim)
+    for i in range(key.shape[0]):
+        bucket = key[i] >> shift
+        at = place[bucket]
+        place[bucket] = at + np.uint32(1)
+        to_key[at] = key[i]
+        to_claim[at] = claim[i]
+        if check.shape[0]:
+            to_check[at] = check[i]
+    return to_key, to_check, to_claim
+
+
+@numba.njit(cache=True, nogil=True)
+def _sort_buckets(key: U64, check: U32, claim: U32, offsets: U32) -> int:
+    """Sort within each bucket and close the gaps that repeated entries leave; -1: a bucket is too large."""
+    for b in range(offsets.shape[0] - 1):
+        if offsets[b + 1] - offsets[b] > INSERTION_LIMIT:
+            return -1
+    checked = check.shape[0] > 0
+    kept = 0
+    start = np.int64(0)
+    for b in range(offsets.shape[0] - 1):
+        end = np.int64(offsets[b + 1])
+        offsets[b] = kept
+        first = kept
+        for i in range(start, end):
+            k, c, m = key[i], check[i] if checked else np.uint32(0), claim[i]
+            at = kept
+            while at > first:
+                left = check[at - 1] if checked else np.uint32(0)
+                if (key[at - 1], left, claim[at - 1]) <= (k, c, m):
+                    break
+                at -= 1
+            if at > first and key[at - 1] == k and claim[at - 1] == m and (not checked or check[at - 1] == c):
+                continue
+            for j in range(kept, at, -1):
+                key[j], claim[j] = key[j - 1], claim[j - 1]
+                if checked:
+                    check[j] = check[j - 1]
+            key[at], claim[at] = k, m
+            if checked:
+                check[at] = c
+            kept += 1
+        start = end
+    offsets[offsets.shape[0] - 1] = kept
+    return kept
+
+
+def _sort_whole(key: U64, check: U32, claim: U32) -> tuple[U64, U32, U32, int]:
+    """The slow way, for tables where thousands of selectors share one key (all sizes of one picture)."""
+    order = np.lexsort((claim, check, key) if len(check) else (claim, key))
+    key, claim = key[order], claim[order]
+    check = check[order] if len(check) else check
+    fresh = np.ones(len(key), np.bool_)
+    fresh[1:] = (key[1:] != key[:-1]) | (claim[1:] != claim[:-1])
+    if len(check):
+        fresh[1:] |= check[1:] != check[:-1]
+    return key[fresh], check[fresh] if len(check) else check, claim[fresh], int(np.count_nonzero(fresh))
+
+
+def _index(key: U64, bits: int) -> U32:
+    bounds = np.arange(1 << bits, dtype=np.uint64) << np.uint64(64 - bits)
+    return np.append(np.searchsorted(key, bounds), len(key)).astype(np.uint32)
+
+
+@numba.njit(cache=True, nogil=True)
+def _find(
+    kinds: U8, wanted: int, keys: U64, table: U64, offsets: U32, shift: np.uint64, probe: U32, entry: U32
+) -> int:
+    """Search the probes of kind `wanted`; returns how many hits there are, and writes those that fit.
+
+    Two passes over a block of probes: first the bucket bounds, then the entries. Within a pass no load waits
+    for another, so the processor keeps many cache misses in flight; comparing all of a bucket instead of
+    stopping at the first larger key keeps the branches predictable for the same reason.
+    """
+    which, starts, ends = np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint32)
+    size, room, hits, i = np.uint32(table.shape[0]), probe.shape[0], 0, 0
+    while i < keys.shape[0]:
+        filled = 0
+        while i < keys.shape[0] and filled < BLOCK:
+            if kinds[i] == wanted:
+                bucket = keys[i] >> shift
+                which[filled] = i
+                starts[filled] = offsets[bucket]
+                # An unverified file must not lead out of the table.
+                ends[filled] = min(offsets[bucket + np.uint64(1)], size)
+                filled += 1
+            i += 1
+        for j in range(filled):
+            key = keys[which[j]]
+            for at in range(starts[j], ends[j]):
+                if table[at] == key:
+                    if hits < room:
+                        probe[hits] = which[j]
+                        entry[hits] = at
+                    hits += 1
+    return hits
+
+
+def find(kinds: U8, wanted: int, keys: U64, table: LocatorTable) -> tuple[U32, U32]:
+    """Where the probes of kind `wanted` meet entries of `table`.
+
+    Args:
+        kinds: uint8[n], the kind of each probe.
+        wanted: the kind this table is for.
+        keys: uint64[n].
+        table: the entries of that kind.
+
+    Returns:
+        probe uint32[m] and entry uint32[m]: indices into the probes, ascending, and into the table.
+    """
+    room = 64 + len(keys) // 8
+    while True:
+        probe, entry = np.empty(room, np.uint32), np.empty(room, np.uint32)
+        shift = np.uint64(64 - table.bits)
+        hits: Any = _find(kinds, wanted, keys, table.key, table.offsets, shift, probe, entry)
+        if hits <= room:
+            return probe[:hits], entry[:hits]
+        room = int(hits)

@@ -1,0 +1,235 @@
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from snapshot_support import built, claim
+
+from optout.engine import Items, Question
+from optout.errors import BadInput, UsageError
+from optout.snapshot import Snapshot
+from optout.words import Grade, Outcome, SelectorKind, Use
+
+SHA = "ab" * 32
+MD5 = "cd" * 16
+TRAIN = Question(Use.AI_TRAIN)
+
+
+@pytest.fixture(scope="module")
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    return built(
+        tmp_path_factory.mktemp("judge") / "snapshot",
+        claim("url", "example.org/a.jpg"),
+        claim("url", "example.net/allowed.jpg", decision="allow", owner="bob"),
+        claim("domain", "example.net", owner="bob"),
+        claim(
+            "prefix",
+            "example.com/gallery",
+            decision="terms",
+            owner="cy",
+            terms_url="https://example.com/terms",
+        ),
+        claim("sha256", SHA, owner="dan", title="A work"),
+        claim("md5", MD5, owner="dan", uses=Use.SEARCH),
+        claim("name", "greta garbo", owner="eve"),
+        claim("url", "example.org/later.jpg", owner="fay", valid_from=datetime(2030, 1, 1, tzinfo=UTC)),
+        claim("url", "example.org/proven.jpg", owner="gil", grade=Grade.DOMAIN_PROVEN, ref="work-7"),
+    )
+
+
+def answer(snapshot: Snapshot, question: Question = TRAIN, **item: str | None) -> dict[str, Any]:
+    return snapshot.check([item], question)[0]
+
+
+@pytest.mark.parametrize(
+    ("url", "outcome", "how", "matched"),
+    [
+        ("https://example.org/a.jpg", "denied", "canonical", "example.org/a.jpg"),
+        ("http://WWW.example.org./x/../a.jpg#top", "denied", "canonical", "example.org/a.jpg"),
+        ("https://example.org/a-300x200.jpg", "denied", "variant", "example.org/a-300x200.jpg"),
+        ("https://i0.wp.com/example.org/a.jpg", "denied", "origin", "example.org/a.jpg"),
+        (
+            "https://i0.wp.com/example.org/a-150x150.jpg",
+            "denied",
+            "origin-variant",
+            "example.org/a-150x150.jpg",
+        ),
+        ("https://cdn.example.net/b.jpg", "denied", "domain", "example.net"),
+        ("https://i0.wp.com/cdn.example.net/b.jpg", "denied", "origin", "example.net"),
+        ("https://example.com/gallery/1/2.png?x=1", "terms", "prefix", "example.com/gallery"),
+        ("https://example.net/allowed.jpg", "allowed", "canonical", "example.net/allowed.jpg"),
+    ],
+)
+def test_every_way_to_match_a_url(snapshot: Snapshot, url: str, outcome: str, how: str, matched: str) -> None:
+    given = answer(snapshot, url=url)
+    first = given["reasons"][0]
+    assert (given["outcome"], first["how"], first["matched"]) == (outcome, how, matched)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.org/b.jpg",
+        "https://notexample.net/",
+        "https://example.com/galleryx",
+        "https://example.com/",
+    ],
+)
+def test_what_is_not_claimed_is_unreserved(snapshot: Snapshot, url: str) -> None:
+    assert answer(snapshot, url=url) == {"outcome": "unreserved", "error": None, "flags": [], "reasons": []}
+
+
+def test_a_reason_says_all_there_is_to_say(snapshot: Snapshot) -> None:
+    given = answer(snapshot, sha256=SHA.upper())
+    assert given["reasons"] == [
+        {
+            "claim": given["reasons"][0]["claim"],
+            "owner": "dan",
+            "ref": "",
+            "selector": "sha256",
+            "matched": SHA,
+            "how": "digest",
+            "decision": "deny",
+            "grade": 0,
+            "valid_from": None,
+            "terms_url": "",
+            "title": "A work",
+            "distance": 0,
+            "threshold": 0,
+            "snapshot": snapshot.digest,
+        }
+    ]
+
+
+def test_all_that_counts_is_named_and_the_decider_first(snapshot: Snapshot) -> None:
+    given = answer(snapshot, url="https://example.net/allowed.jpg", sha256=SHA)
+    assert given["outcome"] == "denied"
+    assert [(reason["owner"], reason["selector"]) for reason in given["reasons"]] == [
+        ("dan", "sha256"),
+        ("bob", "url"),
+        ("bob", "domain"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        (None, "null"),
+        ("", "empty"),
+        ("javascript:alert(1)", "scheme"),
+        ("data:image/png;base64,AAAA", "scheme"),
+        ("https://exa mple/", "host"),
+        ("https://example.org:99999/", "port"),
+        ("https://example.org/" + "a" * 1_000_000, "too_long"),
+        ("https://example.org/\ud800", "encoding"),
+    ],
+)
+def test_what_cannot_be_judged_is_an_error_and_says_why(
+    snapshot: Snapshot, url: str | None, error: str
+) -> None:
+    given = answer(snapshot, url=url)
+    assert (given["outcome"], given["error"], given["reasons"]) == ("error", error, [])
+
+
+def test_a_broken_url_is_denied_by_what_else_is_known(snapshot: Snapshot) -> None:
+    assert answer(snapshot, url="javascript:1", sha256=SHA)["outcome"] == "denied"
+    assert answer(snapshot, url="javascript:1", sha256="00" * 32)["outcome"] == "error"
+
+
+@pytest.mark.parametrize("digest", ["", "ab", "zz" * 32, SHA + "00", "é" * 32])
+def test_a_malformed_digest_is_an_error(snapshot: Snapshot, digest: str) -> None:
+    given = answer(snapshot, sha256=digest, url="https://example.org/b.jpg")
+    assert (given["outcome"], given["error"]) == ("error", "digest")
+    assert answer(snapshot, sha256=digest, url="https://example.org/a.jpg")["outcome"] == "denied"
+
+
+def test_a_null_url_in_a_data_set_is_an_error_in_spite_of_its_digest(snapshot: Snapshot) -> None:
+    items = Items(2, url=pa.array([None, "https://example.org/b"]), sha256=pa.array(["00" * 32, None]))
+    assert snapshot.judge(items, TRAIN).outcome.tolist() == [Outcome.ERROR, Outcome.UNRESERVED]
+
+
+def test_items_without_urls_are_judged_by_digest_or_caption(snapshot: Snapshot) -> None:
+    items = Items(
+        4,
+        sha256=pa.array([SHA, "00" * 32, None, None]),
+        text=pa.array([None, None, "no one", None]),
+    )
+    wanted = [Outcome.DENIED, Outcome.UNRESERVED, Outcome.UNRESERVED, Outcome.ERROR]
+    assert snapshot.judge(items, TRAIN).outcome.tolist() == wanted
+
+
+def test_the_use_decides_which_claims_speak(snapshot: Snapshot) -> None:
+    assert answer(snapshot, md5=MD5)["outcome"] == "unreserved"
+    assert answer(snapshot, Question(Use.SEARCH), md5=MD5)["outcome"] == "denied"
+    assert answer(snapshot, Question(Use.AI_TRAIN_GENERATIVE), sha256=SHA)["outcome"] == "denied"
+    assert answer(snapshot, Question(Use.SEARCH), sha256=SHA)["outcome"] == "unreserved"
+
+
+def test_the_time_decides_which_claims_are_active(snapshot: Snapshot) -> None:
+    url = "https://example.org/later.jpg"
+    before, on_it = datetime(2029, 12, 31, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC)
+    assert answer(snapshot, Question(Use.TDM, before), url=url)["outcome"] == "unreserved"
+    given = answer(snapshot, Question(Use.TDM, on_it), url=url)
+    assert (given["outcome"], given["reasons"][0]["valid_from"]) == ("denied", "2030-01-01T00:00:00+00:00")
+
+
+def test_the_least_grade_decides_which_claims_are_heard(snapshot: Snapshot) -> None:
+    asked = Question(Use.TDM, min_grade=Grade.DOMAIN_PROVEN)
+    assert answer(snapshot, asked, url="https://example.org/a.jpg")["outcome"] == "unreserved"
+    reason = answer(snapshot, asked, url="https://example.org/proven.jpg")["reasons"][0]
+    assert (reason["grade"], reason["ref"]) == (2, "work-7")
+
+
+def test_names_flag_remove_or_are_ignored(snapshot: Snapshot) -> None:
+    item = {"url": "https://example.org/b.jpg", "text": "A portrait of GRETA GARBO, 1931"}
+    flagged = answer(snapshot, **item)
+    assert (flagged["outcome"], flagged["reasons"]) == ("unreserved", [])
+    assert [(flag["owner"], flag["matched"]) for flag in flagged["flags"]] == [("eve", "greta garbo")]
+    removed = answer(snapshot, Question(Use.TDM, names="remove"), **item)
+    assert (removed["outcome"], removed["flags"], removed["reasons"][0]["how"]) == ("denied", [], "name")
+    ignored = answer(snapshot, Question(Use.TDM, names="ignore"), **item)
+    assert (ignored["outcome"], ignored["flags"], ignored["reasons"]) == ("unreserved", [], [])
+
+
+def test_batches_are_joined_without_a_seam(snapshot: Snapshot) -> None:
+    urls = [f"https://example.org/{number}.jpg" for number in range(40_000)]
+    hits = {
+        5: "https://example.org/a.jpg",
+        16_384: "https://cdn.example.net/x",
+        39_999: "https://example.com/gallery",
+    }
+    for row, url in hits.items():
+        urls[row] = url
+    items = Items(len(urls), url=pa.chunked_array([urls[:100], urls[100:]]))
+    verdicts = snapshot.judge(items, TRAIN)
+    assert np.flatnonzero(verdicts.outcome).tolist() == list(hits)
+    assert verdicts.matches.row.tolist() == list(hits)
+    assert verdicts.kind[list(hits)].tolist() == [SelectorKind.URL, SelectorKind.DOMAIN, SelectorKind.PREFIX]
+    assert verdicts.winner[list(hits)].tolist() == [0, 1, 2]
+    assert [snapshot.explain(items, verdicts, row)[0]["owner"] for row in hits] == ["ann", "bob", "cy"]
+
+
+def test_no_items_no_answers(snapshot: Snapshot) -> None:
+    assert snapshot.check([], TRAIN) == []
+    assert len(snapshot.judge(Items(0, url=pa.array([], pa.string())), TRAIN).outcome) == 0
+
+
+@pytest.mark.parametrize("item", [{"uri": "https://example.org/"}, {"url": 5}, {"url": ["x"]}])
+def test_an_item_that_makes_no_sense_is_named(snapshot: Snapshot, item: dict[str, Any]) -> None:
+    with pytest.raises(BadInput, match="item 1") as caught:
+        snapshot.check([{"url": "https://example.org/"}, item], TRAIN)
+    assert caught.value.code == "bad_item"
+
+
+def test_a_digest_column_must_be_text(snapshot: Snapshot) -> None:
+    with pytest.raises(BadInput, match="sha256") as caught:
+        snapshot.judge(Items(1, sha256=pa.array([[1]])), TRAIN)
+    assert caught.value.code == "bad_column"
+
+
+def test_a_question_is_about_one_use_and_a_certain_time() -> None:
+    with pytest.raises(UsageError, match="one use"):
+        Question(Use.TDM | Use.SEARCH)
+    with pytest.raises(UsageError, match="time zone"):
+        Question(Use.TDM, datetime(2030, 1, 1))
