@@ -4,7 +4,7 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import pyarrow as pa
 
@@ -12,6 +12,8 @@ from optout.errors import BadInput
 from optout.exchange.schema import Rejected
 
 __all__ = ["BLOCK_BYTES", "LONGEST_ROW", "RawBatch", "line_blocks"]
+
+Source = BinaryIO | gzip.GzipFile
 
 BLOCK_BYTES = 8 << 20
 #: No honest row comes near this many bytes; longer ones are rejected without being held in memory.
@@ -34,7 +36,7 @@ def line_blocks(path: Path, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
     """
     read = 0
     with path.open("rb") as raw:
-        source: IO[bytes] = gzip.open(raw) if path.suffix == ".gz" else raw  # type: ignore[assignment]
+        source: Source = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
         pending = bytearray()
         while chunk := _read(source, path, block_bytes):
             pending += chunk.removeprefix(b"\xef\xbb\xbf") if not read else chunk
@@ -49,7 +51,7 @@ def line_blocks(path: Path, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
         yield bytes(pending)
 
 
-def _read(source: IO[bytes], path: Path, size: int) -> bytes:
+def _read(source: Source, path: Path, size: int) -> bytes:
     try:
         return source.read(size)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:

@@ -58,10 +58,8 @@ def check_columns(names: list[str], source: str = "the table") -> None:
     """Refuse a source without the needed columns."""
     missing = [name for name in NEEDED_COLUMNS if name not in names]
     if missing:
-        raise BadInput(
-            f"{source} has no column {' or '.join(map(repr, missing))}; its columns are: {', '.join(names) or 'none'}",
-            code="missing_column",
-        )
+        lacks, has = " or ".join(map(repr, missing)), ", ".join(names) or "none"
+        raise BadInput(f"{source} has no column {lacks}; its columns are: {has}", code="missing_column")
 
 
 def _text_column(table: pa.Table, name: str, faults: Faults) -> pa.LargeStringArray:
@@ -109,7 +107,7 @@ def _only_utf8(text: pa.LargeStringArray, name: str, faults: Faults) -> pa.Large
     return text
 
 
-def _decoded(value: bytes | None) -> str | None | bool:
+def _decoded(value: bytes | None) -> str | bool | None:
     if value is None:
         return None
     try:

@@ -73,7 +73,7 @@ class _Records:
     def _record(
         self, lines: list[bytes], at: int, last: bool
     ) -> tuple[int, list[str] | tuple[str, str] | None]:
-        """How many lines the record at `lines[at]` takes (0: more are needed), and its fields or its fault."""
+        """How many lines the record at `lines[at]` takes (0: more are needed); its fields or its fault."""
         text = b""
         for taken, line in enumerate(lines[at:], 1):
             text += line

@@ -19,7 +19,7 @@ _LARGEST_BATCH = 100_000
 
 
 def write_claims(claims: pa.Table, path: str | Path) -> None:
-    """Write a table of `CLAIM_SCHEMA` as `.jsonl`, `.csv` or `.parquet`; reading it back gives the same claims.
+    """Write a table of `CLAIM_SCHEMA` as `.jsonl`, `.csv` or `.parquet`; read back, it gives the same claims.
 
     Grade and claim id are not part of the format: the reader grants the one and derives the other.
 
@@ -46,12 +46,12 @@ def exchange_table(claims: pa.Table) -> pa.Table:
         "uses": _labels(claims["uses"], lambda number: " ".join(named_uses(number).labels)),
         "valid_from": pc.strftime(claims["valid_from"], format="%Y-%m-%dT%H:%M:%SZ"),
     }
-    columns = [texts.get(name, claims[name] if name in claims.column_names else None) for name in COLUMNS]
-    table = pa.table([column.cast(pa.large_string()) for column in columns], list(COLUMNS))
-    for at, name in enumerate(COLUMNS):
-        empty = pc.equal(table[name], "")
-        table = table.set_column(at, name, pc.if_else(empty, pa.scalar(None, pa.large_string()), table[name]))
-    return table
+    columns = [texts[name] if name in texts else claims[name] for name in COLUMNS]
+    return pa.table([_null_if_empty(column.cast(pa.large_string())) for column in columns], list(COLUMNS))
+
+
+def _null_if_empty(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.large_string()), column)
 
 
 def _labels(numbers: pa.ChunkedArray, label: Callable[[int], str]) -> pa.Array:

@@ -1,13 +1,12 @@
 """The readable reference: how text becomes the words that names are matched by.
 
-Every code point is looked at alone: case-folded, decomposed (NFKD), stripped of its marks. Letters and digits make words,
-everything else separates them. Scripts written without spaces have no words to split at, so there every
-character is a word of its own and a name is matched as the sequence of its characters.
+Every code point is looked at alone: case-folded, decomposed (NFKD), stripped of its marks. Letters and digits
+make words, everything else separates them. Scripts written without spaces have no words to split at, so there
+every character is a word of its own and a name is matched as the sequence of its characters.
 """
 
-import unicodedata
-
 from optout.errors import InvalidSelector
+from optout.names.table import MARK, UNSPACED, fold_table
 
 __all__ = ["MAX_WORDS", "fold", "tokens", "validate_name"]
 
@@ -16,56 +15,26 @@ MAX_WORDS = 16
 MAX_CHARS = 200
 _MIN_LETTERS = 5
 
-#: First and last code point of the scripts written without spaces: Thai, Lao, Myanmar, Khmer, kana, Han.
-UNSPACED = (
-    (0x0E00, 0x0EFF),
-    (0x1000, 0x109F),
-    (0x1780, 0x17FF),
-    (0x3005, 0x3007),
-    (0x3040, 0x30FF),
-    (0x31F0, 0x31FF),
-    (0x3400, 0x4DBF),
-    (0x4E00, 0x9FFF),
-    (0xF900, 0xFAFF),
-    (0x1B000, 0x1B16F),
-    (0x20000, 0x323AF),
-)
-
-
-def fold_char(char: str) -> str:
-    """What one character contributes: folded letters and digits, or nothing (a separator or a mark)."""
-    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", char).casefold())
-    return "".join(part for part in decomposed if unicodedata.category(part)[0] in "LN")
-
-
-def is_mark(char: str) -> bool:
-    """Whether `char` alone folds to nothing without ending the word it stands in."""
-    return unicodedata.category(char)[0] == "M" or char in "\u00ad\u200c\u200d"
-
-
-def is_unspaced(folded: str) -> bool:
-    """Whether a folded character is a word of its own."""
-    return any(low <= ord(folded[0]) <= high for low, high in UNSPACED)
-
 
 def tokens(text: str | bytes) -> list[str]:
     """The folded words of `text`; bytes that are not UTF-8 separate words."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
+    table = fold_table()
     words: list[str] = []
     open_word = False
     for char in text:
-        folded = fold_char(char)
-        if not folded:
-            open_word = open_word and is_mark(char)
-        elif is_unspaced(folded):
-            words.append(folded)
-            open_word = False
-        elif open_word:
-            words[-1] += folded
-        else:
-            words.append(folded)
-            open_word = True
+        if table.kind(char) == MARK:
+            continue
+        folded = table.folded(char)
+        open_word = open_word and bool(folded)
+        for part in folded:
+            spaced = table.kind(part) != UNSPACED
+            if open_word and spaced:
+                words[-1] += part
+            else:
+                words.append(part)
+            open_word = spaced
     return words
 
 
@@ -85,11 +54,11 @@ def validate_name(text: str) -> str:
         raise InvalidSelector(
             f"a name has at most {MAX_WORDS} words and {MAX_CHARS} characters", code="name_too_long"
         )
-    unspaced = sum(is_unspaced(word) for word in words)
+    unspaced = sum(fold_table().kind(word[0]) == UNSPACED for word in words)
     if unspaced < 2 and sum(map(len, words)) < _MIN_LETTERS:
         raise InvalidSelector(
-            f"the name {text!r} is too short to tell you from other words in captions: give at least two characters of"
-            f" Chinese, Japanese or Thai, or {_MIN_LETTERS} letters, for example first and last name",
+            f"the name {text!r} is too short to be told from other words in captions: give at least"
+            f" {_MIN_LETTERS} letters (first and last name), or two Chinese, Japanese or Thai characters",
             code="name_too_common",
         )
     return " ".join(words)

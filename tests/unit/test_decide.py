@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optout.decide import decide_rows
@@ -150,6 +150,7 @@ some_matches = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(some_matches, st.booleans()), max_size=5))
 def test_it_agrees_with_the_rule_told_naively(items: list[tuple[list[Match], bool]]) -> None:
     broken = [number for number, (_, is_broken) in enumerate(items) if is_broken]
@@ -157,6 +158,7 @@ def test_it_agrees_with_the_rule_told_naively(items: list[tuple[list[Match], boo
     assert [word for word, _ in found] == [oracle(matches, broken=is_broken) for matches, is_broken in items]
 
 
+@settings(deadline=None)
 @given(some_matches, st.booleans(), st.randoms(use_true_random=False))
 def test_the_order_of_claims_never_matters(matches: list[Match], broken: bool, random: Random) -> None:
     shuffled = list(matches)
@@ -173,6 +175,7 @@ def test_the_order_of_claims_never_matters(matches: list[Match], broken: bool, r
         )
 
 
+@settings(deadline=None)
 @given(some_matches, some_matches.filter(len), st.booleans())
 def test_a_deny_more_changes_nothing_or_denies(matches: list[Match], more: list[Match], broken: bool) -> None:
     """One deny more either leaves the answer as it was or makes it denied, so never makes it `allowed`.
@@ -189,12 +192,14 @@ def test_a_deny_more_changes_nothing_or_denies(matches: list[Match], more: list[
         )
 
 
+@settings(deadline=None)
 @given(some_matches, some_matches, st.booleans())
 def test_withdrawing_restores(matches: list[Match], withdrawn: list[Match], broken: bool) -> None:
     silenced = [match._replace(decision=SILENT) for match in withdrawn]
     assert outcome_of([*silenced, *matches], broken=broken) == outcome_of(matches, broken=broken)
 
 
+@settings(deadline=None)
 @given(some_matches)
 def test_an_error_is_never_allowed_nor_unreserved(matches: list[Match]) -> None:
     assert outcome_of(matches, broken=True) not in (Outcome.ALLOWED, Outcome.UNRESERVED)
