@@ -62,7 +62,7 @@ class Schema(AutoSchema):
         return serializer.__class__.__name__
 
 
-class KeyScheme(OpenApiAuthenticationExtension):
+class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """The API key as a bearer token."""
 
     target_class = "api.auth.KeyAuthentication"

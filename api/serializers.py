@@ -201,6 +201,7 @@ class Reason(serializers.Serializer[object]):
     grade = serializers.IntegerField(min_value=0, max_value=4)
     valid_from = serializers.DateTimeField(allow_null=True)
     terms_url = serializers.CharField()
+    title = serializers.CharField()
     distance = serializers.IntegerField()
     threshold = serializers.IntegerField()
     snapshot = serializers.CharField()
@@ -227,7 +228,10 @@ class CheckAnswer(serializers.Serializer[object]):
 
     use = serializers.ChoiceField(choices=USES)
     snapshot = serializers.CharField(help_text="Digest of the snapshot that answered.")
-    as_of = serializers.DateTimeField(help_text="Claims up to then are in the answers.")
+    as_of = serializers.DateTimeField(
+        allow_null=True,
+        help_text="Claims up to then are in the answers; null: the database has not been seen yet.",
+    )
     stale = serializers.BooleanField(help_text="The newest claims may be missing: the database is away.")
     counts = serializers.DictField(child=serializers.IntegerField(min_value=0))
     answers = ItemAnswer(many=True)
