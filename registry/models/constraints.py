@@ -21,8 +21,8 @@ def octets_between(field: str, least: int, most: int) -> Range:
 
 
 def no_control_characters(field: str) -> Q:
-    """That a text holds neither line breaks nor other control characters."""
-    return ~Q(**{f"{field}__regex": r"[[:cntrl:]]"})
+    """That a text holds neither line breaks nor other control characters (by number: no locale has a say)."""
+    return ~Q(**{f"{field}__regex": r"[\u0001-\u001f\u007f]"})
 
 
 def matching(flag: Q, field: str) -> ExpressionWrapper:

@@ -29,8 +29,8 @@ class ImportQuerySet(models.QuerySet["Import"]):
 class Import(models.Model):
     """One claim exchange file that a party sent, and how far its loading has come.
 
-    `rows_done` is the position: it moves in the same transaction as the rows it counts. Every row read is good,
-    bad or unchanged: `rows_done = rows_good + rows_bad + rows_unchanged`.
+    `position`, the number of the last row that was dealt with, moves in the same transaction as the rows
+    themselves. Every row read is good, bad or unchanged: `rows_done = rows_good + rows_bad + rows_unchanged`.
     """
 
     class State(models.TextChoices):
@@ -51,6 +51,7 @@ class Import(models.Model):
     sha256 = models.CharField(max_length=64)
     size_bytes = models.BigIntegerField()
     state = models.CharField(max_length=16, choices=State, default=State.RECEIVED)
+    position = models.BigIntegerField(default=0)
     rows_done = models.BigIntegerField(default=0)
     rows_good = models.BigIntegerField(default=0)
     rows_bad = models.BigIntegerField(default=0)

@@ -2,10 +2,10 @@
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from django.db import OperationalError, connection
@@ -17,6 +17,7 @@ from registry.models import ApiKey, Claim, ClaimEvent, Party, Selector, User
 
 __all__ = [
     "EVENT_LOCK",
+    "Stated",
     "canonical_json",
     "event_payload",
     "lock_events",
@@ -63,8 +64,34 @@ def selectors_sha256(selectors: Iterable[tuple[int, bytes]]) -> str:
     return hashlib.sha256(b"".join(bytes([kind]) + digest for kind, digest in sorted(selectors))).hexdigest()
 
 
+class Stated(NamedTuple):
+    """What a claim says at the moment of an event, as far as events tell it."""
+
+    claim: str
+    party: str
+    decision: int
+    uses: int
+    grade: int
+    status: str
+    valid_from: datetime | None
+    terms_url: str
+
+    @classmethod
+    def by(cls, claim: Claim) -> "Stated":
+        return cls(
+            claim=str(claim.public_id),
+            party=str(claim.party.public_id),
+            decision=claim.decision,
+            uses=claim.uses,
+            grade=claim.grade,
+            status=claim.status,
+            valid_from=claim.valid_from,
+            terms_url=claim.terms_url,
+        )
+
+
 def event_payload(
-    claim: Claim, kind: str, *, at: datetime, selectors: int = 0, selectors_digest: str = ""
+    stated: Stated, kind: str, *, at: datetime, selectors: Collection[tuple[int, bytes]] = ()
 ) -> dict[str, Any]:
     """What an event says: numbers, identifiers and digests, nothing personal.
 
@@ -73,16 +100,16 @@ def event_payload(
     return {
         "version": 1,
         "type": kind,
-        "claim": str(claim.public_id),
-        "party": str(claim.party.public_id),
-        "decision": claim.decision,
-        "uses": claim.uses,
-        "grade": claim.grade,
-        "status": claim.status,
-        "valid_from": claim.valid_from.isoformat() if claim.valid_from else None,
-        "terms_sha256": hashlib.sha256(claim.terms_url.encode()).hexdigest() if claim.terms_url else None,
-        "selectors": selectors,
-        "selectors_sha256": selectors_digest,
+        "claim": stated.claim,
+        "party": stated.party,
+        "decision": stated.decision,
+        "uses": stated.uses,
+        "grade": stated.grade,
+        "status": stated.status,
+        "valid_from": stated.valid_from.isoformat() if stated.valid_from else None,
+        "terms_sha256": hashlib.sha256(stated.terms_url.encode()).hexdigest() if stated.terms_url else None,
+        "selectors": len(selectors),
+        "selectors_sha256": selectors_sha256(selectors) if selectors else None,
         "at": at.isoformat(),
         "nonce": secrets.token_hex(16),
     }
@@ -102,13 +129,7 @@ def record_event(
     """Append one event about `claim`; belongs in the transaction of the change."""
     now = timezone.now()
     pairs = [(selector.kind, selector.digest.bytes) for selector in selectors]
-    payload = event_payload(
-        claim,
-        kind.value,
-        at=now,
-        selectors=len(pairs),
-        selectors_digest=selectors_sha256(pairs) if pairs else "",
-    )
+    payload = event_payload(Stated.by(claim), kind.value, at=now, selectors=pairs)
     lock_events()
     return ClaimEvent.objects.create(
         claim=claim,
