@@ -150,8 +150,9 @@ def _plain_name(name: bytes, suffixes: tuple[str, ...], prefixes: tuple[str, ...
     extension = _EXTENSION.search(name)
     end = extension.start() if extension and extension.start() else len(name)
     stem, ext = name[:end], name[end:]
-    heads = (pattern_regex(pattern).match(stem) for pattern in prefixes)
-    stem = next((stem[head.end() :] for head in heads if head and head.end() < len(stem)), stem)
+    head = next(filter(None, (pattern_regex(pattern).match(stem) for pattern in prefixes)), None)
+    if head and head.end() < len(stem):
+        stem = stem[head.end() :]
     plain = _without_suffixes(stem, suffixes)
     if plain != stem and plain.lower().endswith(IMAGE_EXTENSIONS):
         ext = b""

@@ -1,0 +1,186 @@
+"""The tables as flat arrays, which compiled code can read."""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from optout.locators.tables import Group, Proxy, groups, parameters, proxies, text_rules
+
+__all__ = ["Packed", "host_slot", "packed"]
+
+KINDS = {"host": 0, "query": 1, "rest": 2, "path": 3}
+CLASSES = {"#": 1, "N": 2, "D": 3, "?": 4, "*": 5}
+_DIGITS = list(b"0123456789")
+_LETTERS = list(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_OF_CLASS = {"#": _DIGITS, "N": _DIGITS, "D": _DIGITS, "?": _LETTERS, "*": list(range(256))}
+SLOTS = 4096
+_SPREAD = 0x9E3779B97F4A7C15
+
+
+class Packed(NamedTuple):
+    """What the kernel reads. Lists of byte strings are one array of bytes and one of ends; lists of lists are ranges.
+
+    All patterns are in one list, all words in another.
+    """
+
+    bytes: np.ndarray
+    """uint8: patterns, then words, hosts and replacements, one after the other."""
+    patterns: np.ndarray
+    """int64[n, 2]: begin and end of every pattern in `bytes`."""
+    words: np.ndarray
+    """int64[n, 2]: begin and end of every word."""
+    hosts: np.ndarray
+    """int64[n, 4]: begin and end of a host, its group or -1, its proxies as bits; by slot."""
+    slots: np.ndarray
+    """int64[SLOTS + 1]: the first of the hosts of every slot (the hash of a host's last six bytes)."""
+    groups: np.ndarray
+    """int64[n, 13]: ranges of last, segments, prefixes, suffixes; host's and cut's begin and end; drops the query."""
+    longest: np.ndarray
+    """int64[n]: the most bytes that a suffix pattern of the group can take."""
+    suffix_heads: np.ndarray
+    """bool[n, 256]: whether a suffix pattern of the group can begin with the byte."""
+    segment_heads: np.ndarray
+    """bool[256]: whether a segment that is left out on every host can begin with the byte."""
+    proxies: np.ndarray
+    """int64[n, 9]: kind, for every host, range of after, option byte, range of names, pattern of at, flags."""
+    everywhere: np.ndarray
+    """bool[256, 256]: the two bytes after the path's slash can belong to a rule for every host."""
+    name_rules: np.ndarray
+    """int64[5, 2]: ranges of tracking prefixes, tracking names, and parameters of any, size and stamp."""
+    tracking_heads: np.ndarray
+    """bool[256]: whether a tracking parameter can begin with the byte."""
+    references: np.ndarray
+    """int64[n, 3]: begin and end of a reference's name, number of bytes of its text, which follow the name."""
+
+
+class _Store:
+    """Appends byte strings and hands out their places."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.patterns: list[tuple[int, int]] = []
+        self.words: list[tuple[int, int]] = []
+
+    def add(self, text: bytes) -> tuple[int, int]:
+        begin = len(self.data)
+        self.data += text
+        return begin, len(self.data)
+
+    def add_patterns(self, patterns: Sequence[str]) -> tuple[int, int]:
+        begin = len(self.patterns)
+        for pattern in patterns:
+            self.patterns.append(self.add(bytes(CLASSES.get(char, ord(char)) for char in pattern)))
+        return begin, len(self.patterns)
+
+    def add_words(self, words: Iterable[bytes]) -> tuple[int, int]:
+        begin = len(self.words)
+        self.words.extend(self.add(word) for word in sorted(words))
+        return begin, len(self.words)
+
+
+@cache
+def packed() -> Packed:
+    """The tables, packed once."""
+    store = _Store()
+    common = groups()[0]
+    if common.hosts or common.last or common.prefixes or common.cut or common.host or common.query != "keep":
+        raise ValueError("the first group of sizes.toml is for every host: segments and suffixes only")
+    group_rows = [_group_row(store, group) for group in groups()]
+    proxy_rows = [_proxy_row(store, proxy) for proxy in proxies()]
+    hosts, slots = _host_table(store)
+    rules, sizes = text_rules(), parameters()
+    name_rules = [
+        store.add_words(names)
+        for names in (rules.tracking_prefixes, rules.tracking_names, sizes.any, sizes.size, sizes.stamp)
+    ]
+    references = [(*store.add(name), len(store_text)) for name, store_text in _references(store)]
+    return Packed(
+        np.frombuffer(bytes(store.data) + bytes(16), np.uint8).copy(),
+        _table(store.patterns),
+        _table(store.words),
+        hosts,
+        slots,
+        _table(group_rows),
+        np.array([_longest(group.suffixes) for group in groups()], np.int64),
+        np.array([_heads(pattern[0] for pattern in group.suffixes) for group in groups()], np.bool_),
+        _heads(pattern[0] for pattern in groups()[0].segments),
+        _table(proxy_rows),
+        _everywhere(),
+        _table(name_rules),
+        _heads(chr(name[0]) for name in (*rules.tracking_names, *rules.tracking_prefixes)),
+        _table(references),
+    )
+
+
+def _references(store: _Store) -> list[tuple[bytes, bytes]]:
+    return [(name + text, text) for name, text in text_rules().references.items()]
+
+
+def _table(rows: Sequence[Sequence[int]]) -> np.ndarray:
+    return np.array(rows, np.int64)
+
+
+def _group_row(store: _Store, group: Group) -> list[int]:
+    if any(len(group.host) > len(host) for host in group.hosts):
+        raise ValueError(f"the host of group {group.name!r} is longer than one that it replaces")
+    lists = (group.last, group.segments, group.prefixes, group.suffixes)
+    ranges = [bound for patterns in lists for bound in store.add_patterns(patterns)]
+    return [*ranges, *store.add(group.host), *store.add(group.cut), int(group.query == "drop")]
+
+
+def _proxy_row(store: _Store, proxy: Proxy) -> list[int]:
+    after, names = store.add_patterns(proxy.after), store.add_words(proxy.names)
+    at = store.add_patterns([proxy.at])[0] if proxy.at else -1
+    option = proxy.options[0] if proxy.options else 0
+    flags = int(proxy.bare) + 2 * int(proxy.relative)
+    return [KINDS[proxy.kind], int(not proxy.hosts), *after, option, *names, at, flags]
+
+
+def host_slot(tail: bytes) -> int:
+    """The slot of a host by its last six bytes."""
+    return (int.from_bytes(tail[-6:], "little") * _SPREAD % 2**64) >> 52
+
+
+def _host_table(store: _Store) -> tuple[np.ndarray, np.ndarray]:
+    found: dict[bytes, list[int]] = {}
+    for number, group in enumerate(groups()):
+        for host in group.hosts:
+            found.setdefault(host, [-1, 0])[0] = number
+    for number, proxy in enumerate(proxies()):
+        for host in proxy.hosts:
+            found.setdefault(host, [-1, 0])[1] |= 1 << number
+    ordered = sorted(found.items(), key=lambda item: (host_slot(item[0]), item[0]))
+    short = [host for host in found if len(host) < 6]
+    if short:
+        raise ValueError(f"hosts of the tables need six bytes: {short}")
+    rows = [[*store.add(host), *fields] for host, fields in ordered]
+    counts = np.bincount([host_slot(host) for host, _ in ordered], minlength=SLOTS)
+    return _table(rows), np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+def _longest(patterns: Sequence[str]) -> int:
+    sizes = {"#": 5, "N": 5, "D": 9, "?": 1, "*": 1 << 20}
+    return max((sum(sizes.get(char, 1) for char in pattern) for pattern in patterns), default=0)
+
+
+def _heads(firsts: Iterable[str]) -> np.ndarray:
+    heads = np.zeros(256, np.bool_)
+    for first in firsts:
+        if first in CLASSES:
+            heads[_OF_CLASS[first]] = True
+        else:
+            heads[[ord(first.lower()), ord(first.upper())]] = True
+    return heads
+
+
+def _everywhere() -> np.ndarray:
+    """Which paths may belong to the rules for every host that name a path."""
+    table = np.zeros((256, 256), np.bool_)
+    for proxy in proxies():
+        for pattern in () if proxy.hosts else (*proxy.after, *([proxy.at] if proxy.at else [])):
+            for first in {pattern[1].lower(), pattern[1].upper()}:
+                for second in {pattern[2].lower(), pattern[2].upper()}:
+                    table[ord(first), ord(second)] = True
+    return table

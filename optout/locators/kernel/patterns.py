@@ -1,0 +1,136 @@
+"""Matching of the tables' patterns and words, without backtracking."""
+
+from typing import Any
+
+from numba import njit
+
+__all__ = ["find_word", "is_digit", "lower", "match", "match_any", "match_whole"]
+
+_NUMBER, _NUMBER2, _SIZE, _LETTER, _ANY = 1, 2, 3, 4, 5
+
+
+@njit(cache=True, nogil=True, inline="always")
+def is_digit(byte: int) -> bool:
+    """Whether a byte is an ASCII digit."""
+    return 48 <= byte <= 57
+
+
+@njit(cache=True, nogil=True, inline="always")
+def lower(byte: int) -> int:
+    """The byte in lower case when it is an ASCII letter."""
+    return byte + 32 if 65 <= byte <= 90 else byte
+
+
+@njit(cache=True, nogil=True)
+def _digits(text: Any, at: int, limit: int) -> int:
+    end = at
+    while end < limit and is_digit(text[end]):
+        end += 1
+    return end - at
+
+
+@njit(cache=True, nogil=True)
+def _size(text: Any, at: int, limit: int) -> int:
+    """The end of a width and height from `at` on, or -1."""
+    wide = _digits(text, at, limit)
+    middle = at + wide
+    if wide < 2 or wide > 4 or middle >= limit or lower(text[middle]) != 120:
+        return -1
+    high = _digits(text, middle + 1, limit)
+    if high < 2 or high > 4:
+        return -1
+    if wide == 2 and high == 2:
+        same = text[at] == text[middle + 1] and text[at + 1] == text[middle + 2]
+        if not same or text[at] < 51:
+            return -1
+    return middle + 1 + high
+
+
+@njit(cache=True, nogil=True)
+def _star(store: Any, at: int, end: int, text: Any, begin: int, limit: int) -> int:
+    """Where the segment ends, when what follows the star up to the next slash of the pattern ends it; or -1."""
+    stop = begin
+    while stop < limit and text[stop] != 47:
+        stop += 1
+    tail = at
+    while tail < end and store[tail] != 47:
+        tail += 1
+    first = stop - (tail - at)
+    if first < begin:
+        return -1
+    for index in range(tail - at):
+        if lower(text[first + index]) != store[at + index]:
+            return -1
+    return stop
+
+
+@njit(cache=True, nogil=True)
+def match(store: Any, begin: int, end: int, text: Any, start: int, limit: int) -> int:
+    """Where the pattern `store[begin:end]` ends in `text[start:limit]`, or -1 when it does not match."""
+    at, position = begin, start
+    while at < end:
+        token = store[at]
+        at += 1
+        if token == _NUMBER or token == _NUMBER2:
+            count = _digits(text, position, limit)
+            if count < token or count > 5:
+                return -1
+            position += count
+        elif token == _SIZE:
+            position = _size(text, position, limit)
+            if position < 0:
+                return -1
+        elif token == _ANY:
+            position = _star(store, at, end, text, position, limit)
+            if position < 0:
+                return -1
+            while at < end and store[at] != 47:
+                at += 1
+        else:
+            if position >= limit:
+                return -1
+            byte = lower(text[position])
+            if (token == _LETTER and not 97 <= byte <= 122) or (token != _LETTER and token != byte):
+                return -1
+            position += 1
+    return position
+
+
+@njit(cache=True, nogil=True)
+def match_any(store: Any, patterns: Any, first: int, last: int, text: Any, start: int, limit: int) -> int:
+    """Where the first of the patterns that match ends, or -1."""
+    for index in range(first, last):
+        end = match(store, patterns[index, 0], patterns[index, 1], text, start, limit)
+        if end >= 0:
+            return end
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def match_whole(store: Any, patterns: Any, first: int, last: int, text: Any, start: int, limit: int) -> bool:
+    """Whether one of the patterns matches the whole of `text[start:limit]`."""
+    for index in range(first, last):
+        if match(store, patterns[index, 0], patterns[index, 1], text, start, limit) == limit:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def find_word(
+    store: Any, words: Any, first: int, last: int, text: Any, start: int, limit: int, prefix: bool
+) -> bool:
+    """Whether `text[start:limit]`, without case, is one of the words, or begins with one of them."""
+    size = limit - start
+    for index in range(first, last):
+        begin = words[index, 0]
+        length = words[index, 1] - begin
+        if length != size and not (prefix and length < size):
+            continue
+        same = True
+        for offset in range(length):
+            if lower(text[start + offset]) != store[begin + offset]:
+                same = False
+                break
+        if same:
+            return True
+    return False

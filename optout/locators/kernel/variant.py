@@ -1,0 +1,243 @@
+"""The variant key of a canonical locator, into a scratch buffer."""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from optout.locators.kernel.memory import PAD, copy_bytes
+from optout.locators.kernel.patterns import find_word, is_digit, lower, match_any, match_whole
+from optout.locators.kernel.scan import END, FLAGS, NETLOC_END, PATH_END, PIECES, SLASHES
+from optout.locators.rewrite import MAX_SUFFIXES
+from optout.locators.tables import IMAGE_EXTENSIONS
+
+__all__ = ["variant_row"]
+
+_LAST, _SEGMENTS, _PREFIXES, _SUFFIXES, _HOST, _CUT = 0, 2, 4, 6, 8, 10
+_DROP = 12
+_EXTENSIONS = (
+    np.frombuffer(b"".join(ext.ljust(5, b"\0") for ext in IMAGE_EXTENSIONS), np.uint8).reshape(-1, 5).copy()
+)
+
+
+@njit(cache=True, nogil=True)
+def _matches(packed: Any, group: int, column: int, text: Any, start: int, limit: int) -> bool:
+    """Whether a pattern of the group, or one that every host has, matches the whole of `text[start:limit]`."""
+    first, last = packed.groups[0, column], packed.groups[0, column + 1]
+    if match_whole(packed.bytes, packed.patterns, first, last, text, start, limit):
+        return True
+    if group == 0:
+        return False
+    first, last = packed.groups[group, column], packed.groups[group, column + 1]
+    return match_whole(packed.bytes, packed.patterns, first, last, text, start, limit)
+
+
+@njit(cache=True, nogil=True)
+def _extension(text: Any, begin: int, end: int) -> int:
+    """Where the extension of the name `text[begin:end]` begins; `end` when it has none."""
+    at = end - 1
+    while at > begin and end - at <= 6:
+        byte = lower(text[at])
+        if byte == 46:
+            return at if end - at >= 2 else end
+        if not (is_digit(byte) or 97 <= byte <= 122):
+            return end
+        at -= 1
+    return end
+
+
+@njit(cache=True, nogil=True)
+def _strip_suffix(packed: Any, group: int, text: Any, begin: int, end: int) -> int:
+    """The end of the stem `text[begin:end]` without its shortest suffix that matches; `end` when none does."""
+    reach = max(packed.longest[0], packed.longest[group])
+    for at in range(end - 1, max(begin, end - 1 - reach), -1):
+        byte = text[at]
+        if packed.suffix_heads[0, byte] or packed.suffix_heads[group, byte]:
+            if _matches(packed, group, _SUFFIXES, text, at, end):
+                return at
+    return end
+
+
+@njit(cache=True, nogil=True)
+def _ends_in_image(text: Any, begin: int, end: int) -> bool:
+    for index in range(len(_EXTENSIONS)):
+        size = 5 if _EXTENSIONS[index, 4] else 4
+        if end - begin < size:
+            continue
+        same = True
+        for offset in range(size):
+            if lower(text[end - size + offset]) != _EXTENSIONS[index, offset]:
+                same = False
+                break
+        if same:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _name_parts(packed: Any, group: int, text: Any, begin: int, end: int) -> tuple[int, int, int]:
+    """Begin and end of what is kept of the name's stem, and where its extension begins (`end`: none is kept)."""
+    dot = _extension(text, begin, end)
+    first = packed.groups[group, _PREFIXES]
+    last = packed.groups[group, _PREFIXES + 1]
+    after = match_any(packed.bytes, packed.patterns, first, last, text, begin, dot)
+    if 0 <= after < dot:
+        begin = after
+    stop = dot
+    for _ in range(MAX_SUFFIXES):
+        shorter = _strip_suffix(packed, group, text, begin, stop)
+        if shorter == stop:
+            break
+        stop = shorter
+    if stop < dot and _ends_in_image(text, begin, stop):
+        dot = end
+    return begin, stop, dot
+
+
+@njit(cache=True, nogil=True)
+def _is_size(text: Any, begin: int, end: int) -> bool:
+    if begin == end or end - begin > 16 or not is_digit(text[begin]):
+        return False
+    at = begin + 1
+    while at < end:
+        byte = lower(text[at])
+        if byte == 37:
+            if at + 2 >= end or not (
+                (text[at + 1] == 50 and text[at + 2] == 67) or (text[at + 1] == 51 and text[at + 2] == 65)
+            ):
+                return False
+            at += 2
+        elif not (is_digit(byte) or byte == 120 or byte == 44 or byte == 46 or byte == 58 or byte == 42):
+            return False
+        at += 1
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _is_stamp(text: Any, begin: int, end: int) -> bool:
+    if not 9 <= end - begin <= 19:
+        return False
+    for index in range(begin, end):
+        if not is_digit(text[index]):
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _named(packed: Any, rule: int, text: Any, begin: int, end: int) -> bool:
+    first, last = packed.name_rules[rule, 0], packed.name_rules[rule, 1]
+    return find_word(packed.bytes, packed.words, first, last, text, begin, end, False)
+
+
+@njit(cache=True, nogil=True)
+def _drops_piece(packed: Any, text: Any, begin: int, end: int) -> bool:
+    """Whether the parameter `text[begin:end]` is a size or a time stamp."""
+    equals = begin
+    while equals < end and text[equals] != 61:
+        equals += 1
+    name_end, value = (equals, equals + 1) if equals < end else (begin, begin)
+    if _is_stamp(text, value, end) and _named(packed, 4, text, begin, name_end):
+        return True
+    if _is_size(text, value, end) and _named(packed, 3, text, begin, name_end):
+        return True
+    return _named(packed, 2, text, begin, name_end)
+
+
+@njit(cache=True, nogil=True)
+def _write_query(packed: Any, text: Any, begin: int, end: int, out: Any, size: int) -> int:
+    """Write the parameters that are kept of the query whose question mark is at `begin`."""
+    separator = 63
+    at = begin + 1
+    while at < end:
+        stop = at
+        while stop < end and text[stop] != 38:
+            stop += 1
+        if not _drops_piece(packed, text, at, stop):
+            out[size] = separator
+            copy_bytes(text, at, stop - at, out, size + 1)
+            size += 1 + stop - at
+            separator = 38
+        at = stop + 1
+    return size
+
+
+@njit(cache=True, nogil=True)
+def _cut(packed: Any, group: int, text: Any, begin: int, end: int) -> int:
+    """Where the path ends when everything from the group's cut on is left out."""
+    first = packed.groups[group, _CUT]
+    size = packed.groups[group, _CUT + 1] - first
+    if size == 0:
+        return end
+    for at in range(begin + 1, end - size + 1):
+        same = True
+        for offset in range(size):
+            if text[at + offset] != packed.bytes[first + offset]:
+                same = False
+                break
+        if same:
+            return at
+    return end
+
+
+@njit(cache=True, nogil=True)
+def _write_path(packed: Any, group: int, text: Any, begin: int, end: int, out: Any, size: int) -> int:
+    """Write what is kept of the path `text[begin:end]`."""
+    at = begin
+    while at < end:
+        stop = at + 1
+        while stop < end and text[stop] != 47:
+            stop += 1
+        if stop < end:
+            if not _matches(packed, group, _SEGMENTS, text, at + 1, stop):
+                copy_bytes(text, at, stop - at, out, size)
+                size += stop - at
+        elif not _matches(packed, group, _LAST, text, at + 1, stop):
+            first, last, dot = _name_parts(packed, group, text, at + 1, stop)
+            out[size] = 47
+            copy_bytes(text, first, last - first, out, size + 1)
+            size += 1 + last - first
+            copy_bytes(text, dot, stop - dot, out, size)
+            size += stop - dot
+        at = stop
+    return size
+
+
+@njit(cache=True, nogil=True)
+def _is_plain(packed: Any, text: Any, slashes: Any, meta: Any) -> bool:
+    """Whether a locator of no group and without query is its own key."""
+    count = meta[SLASHES]
+    for index in range(count - 1):
+        slash = slashes[index]
+        if packed.segment_heads[text[slash + 1]] and _matches(
+            packed, 0, _SEGMENTS, text, slash + 1, slashes[index + 1]
+        ):
+            return False
+    begin = slashes[count - 1] + 1
+    end = meta[PATH_END]
+    dot = _extension(text, begin, end)
+    return _strip_suffix(packed, 0, text, begin, dot) == dot
+
+
+@njit(cache=True, nogil=True)
+def variant_row(packed: Any, text: Any, slashes: Any, meta: Any, group: int, out: Any) -> int:
+    """Write the variant key of the locator `text[PAD:]` from `out[PAD]` on.
+
+    Returns:
+        Where it ends, or 0 when the locator is its own key and nothing was written.
+    """
+    pieces = meta[FLAGS] & PIECES
+    if group == 0 and not pieces and _is_plain(packed, text, slashes, meta):
+        return 0
+    netloc_end, path_end = meta[NETLOC_END], meta[PATH_END]
+    first = packed.groups[group, _HOST]
+    size = packed.groups[group, _HOST + 1] - first
+    if size:
+        copy_bytes(packed.bytes, first, size, out, PAD)
+    else:
+        size = netloc_end - PAD
+        copy_bytes(text, PAD, size, out, PAD)
+    stop = _cut(packed, group, text, netloc_end, path_end)
+    end = _write_path(packed, group, text, netloc_end, stop, out, PAD + size)
+    if pieces and not packed.groups[group, _DROP]:
+        end = _write_query(packed, text, path_end, meta[END], out, end)
+    return end
