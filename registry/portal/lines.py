@@ -38,7 +38,8 @@ class Line:
 
     @property
     def shown(self) -> str:
-        return shown(self.kind, self.value)
+        """The canonical form as people know it; a name stays as it is written, for only its matching folds it."""
+        return self.written if self.kind is SelectorKind.NAME else shown(self.kind, self.value)
 
     @property
     def is_changed(self) -> bool:

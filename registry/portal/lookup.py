@@ -5,10 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db import DatabaseError, InterfaceError
 from django.utils.translation import gettext_lazy as _
 
+from optout.engine import Question
 from optout.locators import InvalidLocator, LocatorStatus, canonical
 from optout.words import Decision, Grade, Outcome, SelectorKind, Use
+from registry.live import current_snapshot
+from registry.models import Claim
 from registry.portal.lines import shown
 from registry.portal.words import ANSWERS, DECISION_TAGS, GRADES, HOWS, KINDS, OUTCOMES, USES, Text, Wording
 
@@ -51,7 +55,8 @@ class Finding:
     matched: str
     how: Wording | None
     grade: Wording
-    since: datetime | None
+    valid_from: datetime | None
+    recorded: datetime | None
     terms_url: str
 
 
@@ -84,9 +89,6 @@ def look_up(url: str, use: Use) -> Answer:
         InvalidLocator: this is no address; `explain_invalid` says it kindly.
         Unavailable: there is no snapshot to ask right now.
     """
-    from optout.engine import Question
-    from registry.live import current_snapshot
-
     form = canonical(url)
     snapshot = current_snapshot()
     answers = {each: snapshot.check([{"url": url}], Question(use=each))[0] for each in USES}
@@ -97,7 +99,7 @@ def look_up(url: str, use: Use) -> Answer:
         use_wording=USES[use],
         outcome=outcome_word(outcome),
         sentence=ANSWERS[outcome],
-        findings=[_finding(reason) for reason in answers[use]["reasons"]],
+        findings=_findings(answers[use]["reasons"]),
         others=[_other(each, answers[each]) for each in USES if each != use],
     )
 
@@ -115,18 +117,32 @@ def _other(use: Use, answer: Mapping[str, Any]) -> OtherUse:
     return OtherUse(use, USES[use], outcome_word(Outcome[answer["outcome"].upper()]))
 
 
-def _finding(reason: Mapping[str, Any]) -> Finding:
+def _findings(reasons: list[Mapping[str, Any]]) -> list[Finding]:
+    claims = _recorded([reason["claim"] for reason in reasons])
+    return [_finding(reason, claims.get(reason["claim"])) for reason in reasons]
+
+
+def _recorded(public_ids: list[str]) -> dict[str, Claim]:
+    """The claims as the database has them. The answer stands without: while it is away, less is told about them."""
+    try:
+        return {str(claim.public_id): claim for claim in Claim.objects.filter(public_id__in=public_ids)}
+    except (DatabaseError, InterfaceError):
+        return {}
+
+
+def _finding(reason: Mapping[str, Any], claim: Claim | None) -> Finding:
     kind = SelectorKind.parse(reason["selector"])
     decision = Decision[reason["decision"].upper()]
     return Finding(
         claim=reason["claim"],
         owner=reason["owner"],
         decision=Word(decision.label, Wording(DECISION_TAGS[decision])),
-        uses=[USES[use] for use in USES if use & Use(reason.get("uses", 0))],
+        uses=[USES[use] for use in USES if claim is not None and use & Use(claim.uses)],
         kind=KINDS[kind],
         matched=shown(kind, reason["matched"]),
         how=HOWS.get(reason["how"] if kind is SelectorKind.URL else kind.label),
         grade=GRADES[Grade(reason["grade"])],
-        since=reason["valid_from"],
+        valid_from=datetime.fromisoformat(reason["valid_from"]) if reason["valid_from"] else None,
+        recorded=claim.created_at if claim is not None else None,
         terms_url=reason["terms_url"],
     )

@@ -40,7 +40,7 @@ class Wording:
 
 
 DECISIONS = {
-    Decision.DENY: Wording(_("No"), _("Nobody may use these works in the ways ticked below.")),
+    Decision.DENY: Wording(_("No"), _("Nobody may use these works in the ways named.")),
     Decision.TERMS: Wording(
         _("Only on my terms"), _("Using them needs an agreement; you give the address of your terms.")
     ),
@@ -135,7 +135,7 @@ HOWS = {
         _("A resized copy"), _("The address differs from the claimed one only in its size or crop.")
     ),
     "origin": Wording(_("Through an image proxy"), _("The address serves a copy of the claimed picture.")),
-    "origin_variant": Wording(
+    "origin-variant": Wording(
         _("A resized copy, through an image proxy"),
         _("The address serves a copy that differs from the claimed one only in its size or crop."),
     ),

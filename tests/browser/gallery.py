@@ -1,0 +1,113 @@
+"""A registry with something in it, and every page of the portal by name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from django.utils import timezone
+
+from optout.words import Decision, SelectorKind, Use
+from registry.actor import Actor
+from registry.models import ApiKey, Claim, Import, ImportRejection, Party, User
+from registry.services.claims import register_claim, withdraw_claim
+from registry.services.keys import create_key
+
+__all__ = ["PAGES", "Gallery", "fill"]
+
+PICTURE = "https://www.example.org/pictures/harbour.jpg?utm_source=mail"
+RESIZED = "https://i0.wp.com/example.org/pictures/harbour-300x200.jpg"
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """What `fill` made."""
+
+    claim: Claim
+    key: ApiKey
+    sent: Import
+    newcomer: User
+
+
+def fill(user: User) -> Gallery:
+    """Claims of every decision and status, a key, an import with refused rows; and a user without a party."""
+    actor = Actor(party=Party.objects.of_user(user).get(), user=user, application="portal")
+    claim = _claim(actor, Decision.DENY, (SelectorKind.URL, PICTURE), (SelectorKind.NAME, "Ada Lindqvist"))
+    _claim(actor, Decision.TERMS, (SelectorKind.PREFIX, "https://example.net/ada/prints"), title="Prints, 2019–2026")
+    _claim(actor, Decision.ALLOW, (SelectorKind.URL, "https://example.org/press/portrait.jpg"), uses=Use.SEARCH)
+    gone = _claim(actor, Decision.DENY, (SelectorKind.DOMAIN, "sketches.example.org"))
+    withdraw_claim(acting=actor, claim=gone)
+    key, _ = create_key(acting=actor, name="The site’s publishing script", scopes=["check", "claims:write"])
+    return Gallery(claim, key, _import(actor.party), User.objects.create_user("new@example.org"))
+
+
+def _claim(
+    actor: Actor,
+    decision: Decision,
+    *selectors: tuple[SelectorKind, str],
+    uses: Use = Use.AI_TRAIN,
+    title: str = "",
+) -> Claim:
+    terms = "https://example.net/terms" if decision is Decision.TERMS else ""
+    return register_claim(
+        acting=actor, decision=decision, uses=uses, selectors=selectors, terms_url=terms, title=title
+    )
+
+
+def _import(party: Party) -> Import:
+    sent = Import.objects.create(
+        party=party,
+        filename="spring-catalogue.csv",
+        format="csv",
+        object_key="imports/1",
+        sha256="5f" * 32,
+        size_bytes=48_210,
+        state=Import.State.DONE,
+        rows_done=1204,
+        rows_good=1201,
+        rows_bad=3,
+        finished_at=timezone.now(),
+    )
+    for row, value, detail in (
+        (17, "co.uk", "'co.uk' is a public suffix, under which many parties have names"),
+        (402, "javascript:void(0)", "the scheme is 'javascript', not http or https"),
+        (403, "", "the value is empty"),
+    ):
+        ImportRejection.objects.create(
+            source_import=sent, row=row, code="host", detail=detail, excerpt=f"domain,{value},deny"
+        )
+    return sent
+
+
+def _found(url: str) -> str:
+    return f"/lookup/?url={quote(url, safe='')}"
+
+
+# name: (who looks, the address)
+PAGES: dict[str, tuple[str, Callable[[Gallery], str]]] = {
+    "home": ("nobody", lambda _: "/"),
+    "lookup": ("nobody", lambda _: "/lookup/"),
+    "lookup-denied": ("nobody", lambda _: _found(RESIZED)),
+    "lookup-terms": ("nobody", lambda _: _found("https://example.net/ada/prints/7.jpg")),
+    "lookup-unreserved": ("nobody", lambda _: _found("https://example.com/cat.jpg")),
+    "lookup-invalid": ("nobody", lambda _: _found("javascript:alert(1)")),
+    "how-it-works": ("nobody", lambda _: "/how-it-works/"),
+    "privacy": ("nobody", lambda _: "/privacy/"),
+    "sign-in": ("nobody", lambda _: "/accounts/login/"),
+    "sign-up": ("nobody", lambda _: "/accounts/signup/"),
+    "missing": ("nobody", lambda _: "/nothing/"),
+    "mail": ("nobody", lambda _: "/mail/"),
+    "welcome": ("newcomer", lambda _: "/welcome/"),
+    "claims-empty": ("newcomer", lambda _: "/claims/"),
+    "claims": ("person", lambda _: "/claims/"),
+    "claims-withdrawn": ("person", lambda _: "/claims/?status=withdrawn"),
+    "claim": ("person", lambda made: f"/claims/{made.claim.public_id}/"),
+    "withdraw": ("person", lambda made: f"/claims/{made.claim.public_id}/withdraw/"),
+    "opt-out": ("person", lambda _: "/opt-out/"),
+    "keys": ("person", lambda _: "/keys/"),
+    "key-new": ("person", lambda _: "/keys/new/"),
+    "key-revoke": ("person", lambda made: f"/keys/{made.key.public_id}/revoke/"),
+    "imports": ("person", lambda _: "/imports/"),
+    "import": ("person", lambda made: f"/imports/{made.sent.public_id}/"),
+    "account": ("person", lambda _: "/account/"),
+    "account-email": ("person", lambda _: "/accounts/email/"),
+}
