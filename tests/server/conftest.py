@@ -25,3 +25,29 @@ def _own_folders(settings: Settings, tmp_path: Path) -> None:
 def _empty_valkey() -> Iterator[None]:
     yield
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> None:
+    """Each test begins like a new process: what the one before held in memory is forgotten."""
+    # Imported here: this file is read before the settings may be.
+    from registry import live
+    from registry.services import key_cache
+
+    key_cache.clear_local()
+    live.reset()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _flushing_past_triggers() -> Iterator[None]:
+    """Between tests tables are emptied although events are append-only: as a replica does, without triggers."""
+    from django.db.backends.postgresql.operations import DatabaseOperations
+
+    flush = DatabaseOperations.execute_sql_flush
+
+    def flush_as_replica(self: DatabaseOperations, statements: list[str]) -> None:
+        flush(self, ["SET LOCAL session_replication_role = replica", *statements])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DatabaseOperations, "execute_sql_flush", flush_as_replica)
+        yield
