@@ -274,35 +274,49 @@ def _is_hex(texts: pa.Array, width: int) -> Bools:
 
 
 def _search(snapshot: Snapshot, probes: _Probes, question: Question, at: int) -> Iterator[Matches]:
+    """What the probes meet, kind by kind; within a kind in the order of the probes, whatever the segments."""
     for kind in LOCATOR_KINDS:
-        for number, segment in enumerate(snapshot.segments):
-            table = segment.tables.get(kind)
-            if table is None or not len(probes.key):
-                continue
-            probe, entry = find(probes.kind, int(kind), probes.key, table)
-            if not len(probe):
-                continue
-            exact = (
-                np.ones(len(probe), np.bool_)
-                if table.check is None
-                else table.check[entry] == probes.check[probe]
-            )
-            if kind is not SelectorKind.URL and not exact.all():
-                # Half a digest is no match; half a locator is a variant of it.
-                probe, entry, exact = probe[exact], entry[exact], exact[exact]
-            claim = table.claim[entry]
-            owner, decision = _weigh(segment, claim, question, at)
-            yield Matches(
-                probes.row[probe],
-                np.full(len(probe), kind, np.uint8),
-                probes.level[probe],
-                exact,
-                np.full(len(probe), number, np.uint16),
-                claim,
-                owner,
-                decision,
-                probes.key[probe],
-            )
+        found = [
+            _meet(segment, number, kind, probes, question, at)
+            for number, segment in enumerate(snapshot.segments)
+            if kind in segment.tables and len(probes.key)
+        ]
+        met = [(probe, matches) for probe, matches in found if len(probe)]
+        if len(met) == 1:
+            yield met[0][1]
+        elif met:
+            order = np.argsort(np.concatenate([probe for probe, _ in met]), kind="stable")
+            yield _concatenated([matches for _, matches in met], order)
+
+
+def _meet(
+    segment: Segment, number: int, kind: SelectorKind, probes: _Probes, question: Question, at: int
+) -> tuple[U32, Matches]:
+    """The probes of one kind that meet claims of one segment, and the matches they make."""
+    table = segment.tables[kind]
+    probe, entry = find(probes.kind, int(kind), probes.key, table)
+    if not len(probe):
+        return probe, _NOTHING
+    exact = np.ones(len(probe), np.bool_)
+    if table.check is not None:
+        exact = table.check[entry] == probes.check[probe]
+        if kind is not SelectorKind.URL:
+            # Half a digest is no match; half a locator is a variant of it.
+            probe, entry, exact = probe[exact], entry[exact], exact[exact]
+    claim = table.claim[entry]
+    owner, decision = _weigh(segment, claim, question, at)
+    matches = Matches(
+        row=probes.row[probe],
+        kind=np.full(len(probe), kind, np.uint8),
+        level=probes.level[probe],
+        exact=exact,
+        segment=np.full(len(probe), number, np.uint16),
+        claim=claim,
+        owner=owner,
+        decision=decision,
+        key=probes.key[probe],
+    )
+    return probe, matches
 
 
 def _weigh(segment: Segment, claim: U32, question: Question, at: int) -> tuple[npt.NDArray[np.int64], U8]:
@@ -319,14 +333,14 @@ def _weigh(segment: Segment, claim: U32, question: Question, at: int) -> tuple[n
 
 
 def _ordered(parts: list[Matches]) -> Matches:
+    """The matches by row, within a row the most specific kind first."""
     if not parts:
         return _NOTHING
-    if len(parts) == 1 and len(parts[0].row) == 1:
-        return parts[0]
-    joined = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
-    # Stable: within a row the most specific kind stays first.
-    order = np.argsort(joined[0], kind="stable")
-    return Matches(*(column[order] for column in joined))
+    return _concatenated(parts, np.argsort(np.concatenate([part.row for part in parts]), kind="stable"))
+
+
+def _concatenated(parts: list[Matches], order: npt.NDArray[np.int64]) -> Matches:
+    return Matches(*(np.concatenate(columns)[order] for columns in zip(*parts, strict=True)))
 
 
 _NOTHING = Matches(*(np.empty(0, dtype) for dtype in ("i4", "u1", "u1", "?", "u2", "u4", "i8", "u1", "u8")))

@@ -62,9 +62,8 @@ class _Match(NamedTuple):
     kind: SelectorKind
     level: int
     exact: bool
-    segment: int
-    claim: int
     key: int
+    stated: tuple[Any, ...]
 
 
 class _Texts:
@@ -115,7 +114,7 @@ def explain_rows(
     snapshot: Snapshot, items: engine.Items, verdicts: engine.Verdicts, rows: Sequence[int]
 ) -> list[list[Reason]]:
     """For each of `rows` the reasons: the match that decided first, then the others that count."""
-    chosen = [_counting(verdicts, row) for row in rows]
+    chosen = [_counting(snapshot, verdicts, row) for row in rows]
     texts = _Texts(items, rows)
     candidates = [[texts.candidates(at, match) for match in matches] for at, matches in enumerate(chosen)]
     matched = _find_texts(snapshot.sip_key, chosen, candidates)
@@ -125,27 +124,47 @@ def explain_rows(
     ]
 
 
-def _counting(verdicts: engine.Verdicts, row: int) -> list[_Match]:
-    """The matches of a row that count, one for each claim and kind, the winner first."""
+def _counting(snapshot: Snapshot, verdicts: engine.Verdicts, row: int) -> list[_Match]:
+    """The matches of a row that count, the best one for each claim and kind; the winner's claim first.
+
+    A claim that two segments hold is one claim.
+    """
     found = verdicts.matches
-    start, end = np.searchsorted(found.row, [row, row + 1])
-    winner = int(verdicts.winner[row])
-    order = sorted(
-        (at for at in range(start, end) if found.decision[at]),
-        key=lambda at: (at != winner, found.kind[at], not found.exact[at], found.level[at]),
-    )
-    seen: dict[tuple[int, int, int], _Match] = {}
-    for at in order:
-        place = int(found.segment[at]), int(found.claim[at]), int(found.kind[at])
-        match = _Match(
-            SelectorKind(place[2]),
+    start, end = (int(bound) for bound in np.searchsorted(found.row, [row, row + 1]))
+    counting = {
+        at: _Match(
+            SelectorKind(int(found.kind[at])),
             int(found.level[at]),
             bool(found.exact[at]),
-            *place[:2],
             int(found.key[at]),
+            _stated(snapshot.segments, int(found.segment[at]), int(found.claim[at])),
         )
-        seen.setdefault(place, match)
-    return list(seen.values())
+        for at in range(start, end)
+        if found.decision[at]
+    }
+    winner = counting.get(int(verdicts.winner[row]))
+    best: dict[tuple[Any, ...], _Match] = {}
+    for match in sorted(counting.values(), key=lambda match: (match.kind, not match.exact, match.level)):
+        best.setdefault((match.stated, match.kind), match)
+    if winner is None:
+        return list(best.values())
+    return [best.pop((winner.stated, winner.kind)), *best.values()]
+
+
+def _stated(segments: Sequence[Segment], number: int, claim: int) -> tuple[Any, ...]:
+    """Id, owner, ref, decision, grade, valid_from, terms_url and title of a claim."""
+    segment = segments[number]
+    statements, statement = segment.statements, int(segment.statement[claim])
+    return (
+        segment.ids[claim].as_py(),
+        _owner(segments, int(statements.owner[statement])),
+        "" if segment.refs is None else segment.refs[claim].as_py(),
+        int(statements.decision[statement]),
+        int(statements.grade[statement]),
+        int(statements.valid_from[statement]),
+        statements.terms_url[statement].as_py(),
+        statements.title[statement].as_py(),
+    )
 
 
 def _find_texts(
@@ -165,23 +184,21 @@ def _find_texts(
 
 
 def _reason(snapshot: Snapshot, match: _Match, matched: str) -> Reason:
-    segment = snapshot.segments[match.segment]
-    statements, statement = segment.statements, int(segment.statement[match.claim])
-    valid_from = int(statements.valid_from[statement])
+    claim_id, owner, ref, decision, grade, valid_from, terms_url, title = match.stated
     return {
-        "claim": str(uuid.UUID(bytes=segment.ids[match.claim].as_py())),
-        "owner": _owner(snapshot.segments, int(statements.owner[statement])),
-        "ref": "" if segment.refs is None else segment.refs[match.claim].as_py(),
+        "claim": str(uuid.UUID(bytes=claim_id)),
+        "owner": owner,
+        "ref": ref,
         "selector": match.kind.label,
         "matched": matched,
         "how": _how(match),
-        "decision": Decision(int(statements.decision[statement])).label,
-        "grade": int(statements.grade[statement]),
+        "decision": Decision(decision).label,
+        "grade": grade,
         "valid_from": None
         if valid_from == EVER
         else (_EPOCH + timedelta(microseconds=valid_from)).isoformat(),
-        "terms_url": statements.terms_url[statement].as_py(),
-        "title": statements.title[statement].as_py(),
+        "terms_url": terms_url,
+        "title": title,
         "distance": 0,
         "threshold": 0,
         "snapshot": snapshot.digest,

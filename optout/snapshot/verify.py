@@ -35,7 +35,7 @@ def verify_snapshot(path: str | Path, *, trust: Sequence[PublicKey]) -> list[str
     """
     folder = Path(path)
     manifest = read_manifest(folder, trust=trust)
-    key_ids = _require_canonical_envelope(folder / ENVELOPE_NAME)
+    signer = _require_signature(folder / ENVELOPE_NAME, trust)
     _require_files(folder, manifest)
     for name, entry in manifest.files.items():
         found = describe_file(folder / name, entry.rows)
@@ -48,19 +48,20 @@ def verify_snapshot(path: str | Path, *, trust: Sequence[PublicKey]) -> list[str
         for complaint in _complaints(snapshot, segment):
             raise DoesNotHold(f"{folder / 'segments' / listed.name}: {complaint}", code="bad_file")
     return [
-        f"signed by {', '.join(key_ids)}",
+        f"signed by {signer.key_id}",
         f"{len(manifest.files)} files are as signed",
         f"{len(manifest.segments)} segments with {sum(manifest.counts.values())} selectors are well formed",
     ]
 
 
-def _require_canonical_envelope(path: Path) -> list[str]:
-    """The key ids; refuses an envelope that says the same in other bytes: no byte is without meaning."""
+def _require_signature(path: Path, trust: Sequence[PublicKey]) -> PublicKey:
+    """The trusted key that signed; an envelope that says the same in other bytes is refused too."""
     content = path.read_bytes()
     envelope = dsse.read_envelope(content, PAYLOAD_TYPE)
     if envelope.to_bytes() != content:
+        # No byte without meaning: otherwise a changed one would go unnoticed.
         raise DoesNotHold(f"{path} is not in canonical form", code="bad_envelope")
-    return [key_id for key_id, _ in envelope.signatures]
+    return envelope.payload_trusted_by(trust)[1]
 
 
 def _require_files(folder: Path, manifest: Manifest) -> None:
