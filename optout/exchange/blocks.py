@@ -16,8 +16,9 @@ __all__ = ["BLOCK_BYTES", "LONGEST_ROW", "RawBatch", "line_blocks"]
 Source = BinaryIO | gzip.GzipFile
 
 BLOCK_BYTES = 8 << 20
-#: No honest row comes near this many bytes; longer ones are rejected without being held in memory.
+#: No honest row comes near this many bytes; longer ones are rejected.
 LONGEST_ROW = 1 << 20
+_MOST_PENDING = 64 << 20
 
 
 class RawBatch(NamedTuple):
@@ -32,7 +33,8 @@ def line_blocks(path: Path, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
     """The bytes of `path`, without a byte order mark, cut after line breaks; only the last may lack one.
 
     Raises:
-        BadInput: the file is empty (code `empty_file`) or its compression is broken (`broken_gzip`).
+        BadInput: the file is empty (code `empty_file`), its compression is broken (`broken_gzip`), or it is no text
+            at all: a line of it does not end (`line_too_long`).
     """
     read = 0
     with path.open("rb") as raw:
@@ -45,6 +47,10 @@ def line_blocks(path: Path, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
             if cut:
                 yield bytes(pending[:cut])
                 del pending[:cut]
+            if len(pending) > _MOST_PENDING:
+                raise BadInput(
+                    f"{path} holds a line of more than {_MOST_PENDING:,} bytes", code="line_too_long"
+                )
     if not read:
         raise BadInput(f"{path} is empty", code="empty_file")
     if pending:

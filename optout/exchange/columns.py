@@ -56,6 +56,9 @@ def text_columns(table: pa.Table, faults: Faults) -> dict[str, pa.LargeStringArr
 
 def check_columns(names: list[str], source: str = "the table") -> None:
     """Refuse a source without the needed columns."""
+    twice = [name for name in COLUMNS if names.count(name) > 1]
+    if twice:
+        raise BadInput(f"{source} has the column {twice[0]!r} more than once", code="duplicate_column")
     missing = [name for name in NEEDED_COLUMNS if name not in names]
     if missing:
         lacks, has = " or ".join(map(repr, missing)), ", ".join(names) or "none"

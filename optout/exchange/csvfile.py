@@ -6,13 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 
 from optout.errors import BadInput
-from optout.exchange.blocks import LONGEST_ROW, RawBatch, line_blocks
+from optout.exchange.blocks import RawBatch, line_blocks
 from optout.exchange.columns import check_columns
 from optout.exchange.schema import COLUMNS, Rejected, excerpt_of
 
 __all__ = ["read_csv"]
+
+#: A record of more bytes than this is taken for a quote that was never closed.
+LONGEST_RECORD = 1 << 16
 
 
 def read_csv(path: Path, block_bytes: int) -> Iterator[RawBatch]:
@@ -48,6 +52,16 @@ class _Records:
         self.unread = b""
 
     def read(self, data: bytes, *, last: bool) -> RawBatch:
+        """The records of `data`; what may be the start of another record is left in `unread`."""
+        end = len(data) if last else _record_end(data)
+        table = _all_at_once(data[:end], self.names)
+        if table is None:
+            return self._one_by_one(data, last)
+        first, self.next_row, self.unread = self.next_row, self.next_row + table.num_rows, data[end:]
+        return RawBatch(table, range(first, self.next_row), [])
+
+    def _one_by_one(self, data: bytes, last: bool) -> RawBatch:
+        """Every record on its own, so that a bad one takes no other with it."""
         lines = data.splitlines(keepends=True) if b"\r" not in data else _split(data)
         columns: dict[str, list[str | None]] = {name: [] for name in self.names if name in COLUMNS}
         rows: list[int] = []
@@ -77,8 +91,10 @@ class _Records:
         text = b""
         for taken, line in enumerate(lines[at:], 1):
             text += line
-            if len(text) > LONGEST_ROW:
-                return 1, ("bad_quoting", "a quoted field is opened here and not closed")
+            if len(text) > LONGEST_RECORD:
+                break
+            if taken > 1 and text.count(b'"') & 1:
+                continue
             try:
                 fields = _fields(text.decode())
             except UnicodeDecodeError:
@@ -88,12 +104,44 @@ class _Records:
                     continue
                 return 1, ("bad_quoting", f"the row is not CSV: {error}")
             return taken, self._checked(fields)
-        return (1, ("bad_quoting", "a quoted field is opened here and not closed")) if last else (0, None)
+        if last or len(text) > LONGEST_RECORD:
+            return 1, ("bad_quoting", "a quoted field is opened here and not closed")
+        return 0, None
 
     def _checked(self, fields: list[str]) -> list[str] | tuple[str, str] | None:
         if fields and len(fields) != len(self.names):
             return "wrong_column_count", f"the row has {len(fields)} fields, the header {len(self.names)}"
         return fields or None
+
+
+def _record_end(data: bytes) -> int:
+    """Where the last whole record ends: after a line break with an even number of quotes before it."""
+    end = data.rfind(b"\n") + 1
+    odd = data.count(b'"', 0, end) & 1
+    while odd and end:
+        before = data.rfind(b"\n", 0, end - 1) + 1
+        odd ^= data.count(b'"', before, end) & 1
+        end = before
+    return end
+
+
+def _all_at_once(data: bytes, names: list[str]) -> pa.Table | None:
+    """The records as one table, or None when one of them needs to be looked at alone."""
+    if not data or data.count(b"\r") != data.count(b"\r\n") or data.count(b'"') & 1:
+        return None
+    texts = [name for name in names if name in COLUMNS]
+    convert = pa_csv.ConvertOptions(
+        column_types=dict.fromkeys(texts, pa.string()),
+        include_columns=texts,
+        check_utf8=False,
+        null_values=[],
+    )
+    parse = pa_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
+    reading = pa_csv.ReadOptions(column_names=names, use_threads=False, block_size=len(data) + 1)
+    try:
+        return pa_csv.read_csv(pa.BufferReader(data), reading, parse, convert)
+    except pa.ArrowInvalid:
+        return None
 
 
 def _split(data: bytes) -> list[bytes]:

@@ -5,19 +5,49 @@ from pathlib import Path
 
 import orjson
 import pyarrow as pa
+import pyarrow.json as pa_json
 
 from optout.exchange.blocks import LONGEST_ROW, RawBatch, line_blocks
 from optout.exchange.schema import COLUMNS, Rejected, excerpt_of
 
 __all__ = ["read_json_lines"]
 
+_TEXTS = pa.schema([pa.field(name, pa.string()) for name in COLUMNS])
+_USES = _TEXTS.get_field_index("uses")
+#: `uses` is text or a list of texts; a block that has both is read line by line.
+_SCHEMAS = (_TEXTS, _TEXTS.set(_USES, pa.field("uses", pa.list_(pa.string()))))
+
 
 def read_json_lines(path: Path, block_bytes: int) -> Iterator[RawBatch]:
     """Blocks of rows; a line's number is its row number, blank lines are skipped but counted."""
     first = 1
     for block in line_blocks(path, block_bytes):
-        yield _line_by_line(block, first)
+        table = _all_at_once(block)
+        if table is None:
+            yield _line_by_line(block, first)
+        else:
+            yield RawBatch(table, range(first, first + table.num_rows), [])
         first += block.count(b"\n")
+
+
+def _all_at_once(block: bytes) -> pa.Table | None:
+    """The block as one table, or None when a line of it needs to be looked at alone.
+
+    Escaped surrogates are left to the careful way: Arrow lets half a pair through.
+    """
+    lines = block.count(b"\n") + (not block.endswith(b"\n"))
+    one_object_a_line = block.startswith(b"{") and block.count(b"\n{") == lines - 1
+    if not one_object_a_line or b"\\ud" in block or b"\\uD" in block:
+        return None
+    for schema in _SCHEMAS:
+        options = pa_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
+        reading = pa_json.ReadOptions(use_threads=False, block_size=len(block) + 1)
+        try:
+            table = pa_json.read_json(pa.BufferReader(block), read_options=reading, parse_options=options)
+        except pa.ArrowInvalid:
+            continue
+        return table if table.num_rows == lines else None
+    return None
 
 
 def _line_by_line(block: bytes, first: int) -> RawBatch:

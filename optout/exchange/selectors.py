@@ -18,6 +18,8 @@ DIGEST_LENGTHS = {SelectorKind.SHA256: 64, SelectorKind.MD5: 32}
 SUPPORTED_KINDS = frozenset(
     {SelectorKind.URL, SelectorKind.PREFIX, SelectorKind.DOMAIN, SelectorKind.NAME, *DIGEST_LENGTHS}
 )
+#: Below this, compiled code is not worth loading.
+_FEW = 200
 
 
 def validate_selector(kind: SelectorKind, value: str) -> str:
@@ -54,6 +56,10 @@ def canonical_values(kind: SelectorKind, values: pa.LargeStringArray) -> pa.Larg
     if kind in DIGEST_LENGTHS:
         good = pc.match_substring_regex(values, rf"\A[0-9a-fA-F]{{{DIGEST_LENGTHS[kind]}}}\z")
         return pc.if_else(good, pc.ascii_lower(values), pa.scalar(None, pa.large_string()))
+    if kind == SelectorKind.URL and len(values) > _FEW:
+        from optout.locators.kernel import canonicalise
+
+        return canonicalise(values)[0]
     return _each_distinct(kind, values)
 
 

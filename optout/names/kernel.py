@@ -4,6 +4,7 @@ A caption's words are folded into a scratch buffer, joined by single spaces, so 
 already the text whose hash is looked up. Only words that begin some name are looked at further.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,9 +12,9 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
+from optout.locators.kernel.arrow import Texts, chunks, texts
 from optout.locators.kernel.siphash import sip
 from optout.names.fold import MAX_WORDS
-from optout.names.strings import strings_of
 from optout.names.table import MARK, SEPARATOR, UNSPACED, fold_table
 
 __all__ = ["FirstWords", "fold_array", "probe_names"]
@@ -62,16 +63,16 @@ def fold_array(column: pa.Array | pa.ChunkedArray) -> pa.LargeStringArray:
     """`fold` of every row; null stays null.
 
     Raises:
-        UsageError: the column is not text.
+        TypeError: the column is not text.
     """
     table = fold_table()
-    chunks = []
-    for strings in strings_of(column):
+    folded = []
+    for strings in _texts_of(column):
         text, offsets = _fold_rows(*strings, *table)
         validity = pa.array(strings.valid).buffers()[1]
         buffers = [validity, pa.py_buffer(offsets), pa.py_buffer(text)]
-        chunks.append(pa.Array.from_buffers(pa.large_string(), len(strings.valid), buffers))
-    return pa.concat_arrays(chunks) if chunks else pa.array([], pa.large_string())
+        folded.append(pa.Array.from_buffers(pa.large_string(), len(strings.valid), buffers))
+    return pa.concat_arrays(folded) if folded else pa.array([], pa.large_string())
 
 
 def probe_names(
@@ -96,7 +97,7 @@ def probe_names(
         space, for each word whose hash is among `first_words`.
 
     Raises:
-        UsageError: the column is not text.
+        TypeError: the column is not text.
     """
     if not isinstance(first_words, FirstWords):
         widest = np.full(len(first_words), MAX_WORDS, np.uint8) if max_words is None else max_words
@@ -105,7 +106,7 @@ def probe_names(
     k0, k1 = np.frombuffer(sip_key, "<u8")
     rows, keys = [np.empty(0, np.int32)], [np.empty(0, np.uint64)]
     before = 0
-    for strings in strings_of(column):
+    for strings in _texts_of(column):
         row, key = _probe_rows(
             *strings, *table, k0, k1, words.hashes, words.max_words, words.bitmap, words.shift
         )
@@ -113,6 +114,14 @@ def probe_names(
         keys.append(key)
         before += len(strings.valid)
     return np.concatenate(rows), np.concatenate(keys)
+
+
+def _texts_of(column: pa.Array | pa.ChunkedArray) -> Iterator[Texts]:
+    """The column's buffers, `valid` always spelt out."""
+    for chunk in chunks(column):
+        plain = chunk.dictionary.take(chunk.indices) if pa.types.is_dictionary(chunk.type) else chunk
+        found = texts(plain)
+        yield found if len(found.valid) else found._replace(valid=np.ones(len(chunk), bool))
 
 
 @njit(cache=True, nogil=True)

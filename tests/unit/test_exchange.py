@@ -7,8 +7,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from optout.errors import BadInput, UsageError
-from optout.exchange import CLAIM_SCHEMA, ClaimBatch, parse_claims, read_claims, write_claims
-from optout.words import Decision, Use
+from optout.exchange import (
+    CLAIM_SCHEMA,
+    ClaimBatch,
+    parse_claims,
+    read_claims,
+    validate_selector,
+    write_claims,
+)
+from optout.exchange.identity import Ledger
+from optout.words import Decision, SelectorKind, Use
 
 SHA, OTHER_SHA, MD5 = "a" * 64, "b" * 64, "0" * 32
 
@@ -250,3 +258,94 @@ def test_a_parquet_cut_short_and_one_without_the_columns_are_refused(tmp_path: P
     with pytest.raises(BadInput, match=r"claims\.parquet is not a complete Parquet file") as caught:
         read_all(path)
     assert caught.value.code == "broken_parquet"
+
+
+def test_a_block_with_one_bad_line_gives_the_same_rows_as_one_without(tmp_path: Path) -> None:
+    rows = [claim(ref=str(number), title=f"No. {number}, Zoë", uses="search") for number in range(20)]
+    good = read_all(write_lines(tmp_path / "good.jsonl", *rows))
+    bad = read_all(write_lines(tmp_path / "bad.jsonl", *rows, "{"))
+    assert good.rejected == []
+    assert [fault.row for fault in bad.rejected] == [21]
+    assert bad.claims.equals(good.claims)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("batch_rows", [1, 2, 1000])
+def test_quoted_line_breaks_survive_being_cut_into_blocks(
+    tmp_path: Path, newline: str, batch_rows: int
+) -> None:
+    path = tmp_path / "claims.csv"
+    lines = [f'md5,{number:032x},"{number}, ""the"" one","a{newline}b"' for number in range(50)]
+    path.write_bytes(newline.join(["selector,value,title,note", *lines]).encode())
+    batch = read_all(path, batch_rows=batch_rows)
+    assert batch.rejected == []
+    assert batch.claims["row"].to_pylist() == list(range(2, 52))
+    assert batch.claims["title"].to_pylist() == [f'{number}, "the" one' for number in range(50)]
+
+
+def test_one_open_quote_costs_one_row_of_a_large_csv(tmp_path: Path) -> None:
+    path = tmp_path / "claims.csv"
+    lines = [f"md5,{number:032x},fine" for number in range(300)]
+    lines[100] = f'md5,{100:032x},"open'
+    path.write_text("\n".join(["selector,value,title", *lines]))
+    batch = read_all(path, batch_rows=1)
+    assert [(bad.row, bad.code) for bad in batch.rejected] == [(102, "bad_quoting")]
+    assert batch.claims.num_rows == 299
+
+
+def test_a_column_given_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "claims.csv"
+    path.write_text(f"selector,value,value\nmd5,{MD5},{MD5}\n")
+    with pytest.raises(BadInput, match="the column 'value' more than once"):
+        read_all(path)
+
+
+def test_a_line_of_megabytes_costs_only_itself(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "claims.jsonl", claim(), claim(title="x" * 3_000_000), claim(ref="2"))
+    batch = read_all(path)
+    assert batch.claims["row"].to_pylist() == [1, 3]
+    assert [(bad.row, bad.code) for bad in batch.rejected] == [(2, "too_long")]
+    assert len(batch.rejected[0].excerpt) <= 200
+
+
+def test_emoji_escaped_as_surrogates_are_read_and_half_a_pair_is_refused(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "claims.jsonl", claim(title="🎨"), '{"selector":"md5","value":"\\ud83c"}')
+    assert "\\ud83c" in path.read_text()
+    batch = read_all(path)
+    assert batch.claims["title"].to_pylist() == ["🎨"]
+    assert [(bad.row, bad.code) for bad in batch.rejected] == [(2, "malformed_json")]
+
+
+def test_many_claims_stay_apart_while_the_ledger_grows() -> None:
+    rows = [claim(ref=str(number), decision=["deny", "allow"][number % 2]) for number in range(5_000)]
+    ledger = Ledger()
+    table = pa.Table.from_pylist(rows)
+    for start in range(0, 5_000, 700):
+        assert parse_claims(table.slice(start, 700), ledger=ledger).rejected == []
+    again = parse_claims(table.slice(0, 2), ledger=ledger)
+    assert again.rejected == []
+    other = parse_claims(pa.Table.from_pylist([claim(ref="4999", decision="deny")]), ledger=ledger)
+    assert [bad.code for bad in other.rejected] == ["conflicting_ref"]
+
+
+def test_many_urls_at_once_become_what_each_alone_becomes() -> None:
+    urls = [
+        f"HTTP://www.Example.org:80/a%7e{number}?utm_source=x&amp;n={number}#top" for number in range(300)
+    ]
+    urls[7], urls[8] = "javascript:alert(1)", "https://пример.испытание/ä"
+    batch = parse(*[{"selector": "url", "value": url} for url in urls], default_owner="ann")
+    (bad,) = batch.rejected
+    assert (bad.row, bad.excerpt) == (8, "url javascript:alert(1)")
+    expected = [validate_selector(SelectorKind.URL, url) for url in urls if not url.startswith("javascript")]
+    assert batch.claims["value"].to_pylist() == expected
+    assert expected[0] == "example.org/a~0?n=0"
+
+
+def test_prefixes_domains_and_names_are_made_canonical_too() -> None:
+    rows = [("prefix", "https://example.org/art/"), ("domain", "Example.ORG."), ("name", "Zoë  ÅNGSTRÖM")]
+    batch = parse(
+        *[{"selector": kind, "value": value} for kind, value in rows],
+        {"selector": "domain", "value": "co.uk"},
+    )
+    assert batch.claims["value"].to_pylist() == ["example.org/art", "example.org", "zoe angstrom"]
+    assert [bad.row for bad in batch.rejected] == [4]
