@@ -14,7 +14,10 @@ os.environ.setdefault("OPTOUT_STATEMENT_TIMEOUT", "15")
 os.environ.setdefault("OPTOUT_LOCK_TIMEOUT", "5")
 
 _host = _env.text("OPTOUT_HOST")
-bind = f"[{_host}]:{_env.text('OPTOUT_PORT')}" if ":" in _host else f"{_host}:{_env.text('OPTOUT_PORT')}"
+_address = f"[{_host}]" if ":" in _host else _host
+# The supervisor hands over a socket that already listens; without one we listen ourselves.
+_listener = os.environ.get("OPTOUT_LISTENER", "")
+bind = f"fd://{_listener}" if _listener else f"{_address}:{_env.integer('OPTOUT_PORT')}"
 worker_class = "gthread"
 workers = _env.integer("OPTOUT_WEB_WORKERS", least=1)
 threads = _env.integer("OPTOUT_WEB_THREADS", least=1)

@@ -4,6 +4,7 @@ Embedded mode is one machine and one person: it listens on loopback, makes its o
 mail on a page. Outside it nothing has an insecure default, and what is missing is named.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +25,9 @@ EMBEDDED = _env.flag("OPTOUT_EMBEDDED", default=not (_env.has("DATABASE_URL") an
 _services = read_services(DATA) if EMBEDDED else {}
 for _folder in ("static", "uploads"):
     (DATA / _folder).mkdir(parents=True, exist_ok=True)
+if not os.access(BASE_DIR / "optout", os.W_OK):
+    # Compiled kernels stay beside their source; who may not write there keeps them with the data.
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(DATA / "numba"))
 
 # --- Secrets and addresses
 DEBUG = False
@@ -139,7 +143,7 @@ TEMPLATES: list[dict[str, Any]] = [
 AUTH_USER_MODEL = "registry.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 LOGIN_URL = "account_login"
-LOGIN_REDIRECT_URL = "/"
+LOGIN_REDIRECT_URL = "portal:claims"
 LOGOUT_REDIRECT_URL = "/"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
@@ -150,6 +154,14 @@ ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_FORMS = {
+    "add_email": "registry.portal.sign_in.AddEmailForm",
+    "confirm_email_verification_code": "registry.portal.sign_in.ConfirmEmailForm",
+    "confirm_login_code": "registry.portal.sign_in.ConfirmLoginForm",
+    "login": "registry.portal.sign_in.LoginForm",
+    "request_login_code": "registry.portal.sign_in.RequestCodeForm",
+    "signup": "registry.portal.sign_in.SignupForm",
+}
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "http" if EMBEDDED else "https"
 ALLAUTH_TRUSTED_PROXY_COUNT = NUM_PROXIES
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
@@ -201,7 +213,7 @@ OPTOUT_MAX_UPLOAD = _env.integer("OPTOUT_MAX_UPLOAD", least=1)
 
 # --- Languages, time, static files
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LANGUAGES = [("en", "English")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
 USE_TZ = True
@@ -221,6 +233,8 @@ STORAGES = {
 REST_FRAMEWORK: dict[str, Any] = {**conf.REST_FRAMEWORK, "NUM_PROXIES": NUM_PROXIES}
 SPECTACULAR_SETTINGS: dict[str, Any] = {**conf.SPECTACULAR_SETTINGS}
 API_RATES = conf.API_RATES
+# One thread of each process stays free for requests that need not wait.
+API_PACED_REQUESTS = max(1, _env.integer("OPTOUT_WEB_THREADS", least=1) - 1)
 
 # --- Tasks
 CELERY_BROKER_URL = REDIS_URL

@@ -75,11 +75,12 @@ def spawn(
     cwd: Path | None = None,
     output: int | IO[bytes] | None = subprocess.DEVNULL,
     on_parent_death: signal.Signals = signal.SIGTERM,
+    keep: Sequence[int] = (),
 ) -> Child:
     """Start a child in a session of its own, so that a terminal's Ctrl-C reaches it through us only.
 
     The kernel sends it `on_parent_death` when the calling thread ends, however that happens: call this from
-    a thread that lives as long as the child should.
+    a thread that lives as long as the child should. `keep` are file descriptors that stay open in the child.
     """
     return subprocess.Popen(
         [str(argument) for argument in arguments],
@@ -89,6 +90,7 @@ def spawn(
         env=None if env is None else dict(env),
         cwd=cwd,
         start_new_session=True,
+        pass_fds=keep,
         preexec_fn=_die_with_parent(os.getpid(), on_parent_death),
         **as_account(account),
     )
@@ -121,13 +123,12 @@ def free_port(preferred: int = 0) -> int:
     return port
 
 
-def is_port_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Could a server listen on that port now?"""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with closing(socket.socket(family)) as listener:
+def is_port_free(port: int) -> bool:
+    """Could a server listen on that loopback port now?"""
+    with closing(socket.socket(socket.AF_INET)) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((host, port))
+            listener.bind(("127.0.0.1", port))
         except OSError:
             return False
     return True

@@ -1,10 +1,12 @@
 """`manage.py serve`: which services there are, in which order they start, and what the person is told."""
 
+import errno
 import fcntl
 import json
 import os
 import shutil
 import signal
+import socket
 import sys
 import urllib.error
 import urllib.request
@@ -19,7 +21,7 @@ from config.embedded import valkey as valkey_module
 from config.embedded.errors import EmbeddedError
 from config.embedded.output import Output, tail
 from config.embedded.postgres import Postgres
-from config.embedded.process import Child, Signals, free_port, is_port_free, spawn, wait_until
+from config.embedded.process import Child, Signals, spawn, wait_until
 from config.embedded.record import services_file, write_private, write_services
 from config.embedded.supervisor import Service, Supervisor
 from config.embedded.valkey import Valkey
@@ -83,10 +85,11 @@ class _Serving:
         self.metrics = plan.data / "run" / "metrics"
 
     def run(self) -> None:
+        self._listen()
         self.supervisor.listen()
         shutil.rmtree(self.metrics, ignore_errors=True)
         self.metrics.mkdir(parents=True)
-        services_file(self.plan.data).unlink(missing_ok=True)
+        self._forget()
         try:
             for step in (self._start_servers, self._prepare, self._start_processes, self._announce):
                 if self.supervisor.stopping.is_set():
@@ -97,16 +100,20 @@ class _Serving:
             self._close()
 
     def _close(self) -> None:
-        for path in (services_file(self.plan.data), self._status_file, self.plan.ready_file):
-            if path is not None:
-                path.unlink(missing_ok=True)
+        self._forget()
         self.supervisor.stop()
+        self.listener.close()
         self.output.close()
         self._say("Everything has stopped.")
 
+    def _forget(self) -> None:
+        """Remove what tells others that we run; a killed predecessor may have left it."""
+        for path in (services_file(self.plan.data), self._status_file, self.plan.ready_file):
+            if path is not None:
+                path.unlink(missing_ok=True)
+
     def _start_servers(self) -> None:
         plan = self.plan
-        self._choose_address()
         if plan.database:
             self._say("Starting PostgreSQL ...")
             postgres = Postgres(plan.data)
@@ -163,7 +170,8 @@ class _Serving:
 
     def _add_process(self, name: str, command: list[str], signals: Signals) -> None:
         def start(output: IO[bytes]) -> Child:
-            return spawn(command, cwd=_ROOT, output=output, env=self._environment())
+            keep = [self.listener.fileno()] if name == "web" else []
+            return spawn(command, cwd=_ROOT, output=output, env=self._environment(), keep=keep)
 
         self.supervisor.add(Service(name, start, signals, stage=1))
 
@@ -172,22 +180,26 @@ class _Serving:
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "OPTOUT_DATA": str(self.plan.data),
-            "OPTOUT_PORT": self.addresses["web"].rsplit(":", 1)[1].rstrip("/"),
+            "OPTOUT_LISTENER": str(self.listener.fileno()),
             "PROMETHEUS_MULTIPROC_DIR": str(self.metrics),
             "PYTHONUNBUFFERED": "1",
         }
 
-    def _choose_address(self) -> None:
+    def _listen(self) -> None:
+        """Take the port for good: the web server inherits it, and while it restarts, connections wait."""
         plan = self.plan
-        port = plan.port or free_port()
-        if not is_port_free(port, plan.host):
-            if not plan.port_is_wish:
-                raise EmbeddedError(
-                    f"Port {port} of {plan.host} is taken; set OPTOUT_PORT (0 takes a free one)."
-                )
-            port = free_port()
+        self.listener = socket.socket(socket.AF_INET6 if ":" in plan.host else socket.AF_INET)
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self.listener.bind((plan.host, plan.port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or not plan.port_is_wish:
+                why = f"{error.strerror}; set OPTOUT_PORT (0 takes a free one)"
+                raise EmbeddedError(f"Cannot listen on {plan.host}, port {plan.port}: {why}.") from None
+            self.listener.bind((plan.host, 0))
+        self.listener.listen(1024)
         host = f"[{plan.host}]" if ":" in plan.host else plan.host
-        self.addresses["web"] = f"http://{host}:{port}/"
+        self.addresses["web"] = f"http://{host}:{self.listener.getsockname()[1]}/"
 
     def _announce(self) -> None:
         if not wait_until(self._answers_or_stopping, seconds=90):
@@ -224,7 +236,7 @@ class _Serving:
 
     def _write_status(self, services: Sequence[Service]) -> None:
         children = {
-            service.name: {"pid": service.child.pid, "restarts": service.restarts}
+            service.name: {"pid": service.child.pid, "starts": service.starts}
             for service in services
             if service.child is not None
         }

@@ -41,7 +41,7 @@ class Service:
     child: Child | None = None
     started: float = 0.0
     failures: int = 0
-    restarts: int = 0
+    starts: int = 0
     due: float = 0.0
     output: IO[bytes] | None = field(default=None, repr=False)
 
@@ -108,6 +108,7 @@ class Supervisor:
         if service.output is None:
             service.output = self._output(service.name)
         service.child = service.start(service.output)
+        service.starts += 1
         service.started = time.monotonic()
         self._changed(self.services)
 
@@ -123,7 +124,6 @@ class Supervisor:
     def _start_if_due(self, service: Service) -> None:
         if time.monotonic() < service.due:
             return
-        service.restarts += 1
         try:
             self._start(service)
         except EmbeddedError as error:
