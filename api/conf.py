@@ -21,8 +21,6 @@ API_RATES: Final[dict[str, str]] = {
 }
 # Seconds a Spawning request may be held back; the client gives up after 20.
 MAX_PACING_SECONDS: Final = 8.0
-# Requests held back at one time in one process; more are refused, or they would take every thread.
-MAX_PACED_REQUESTS: Final = 8
 
 REST_FRAMEWORK: Final[dict[str, Any]] = {
     "DEFAULT_SCHEMA_CLASS": "api.openapi.Schema",

@@ -38,7 +38,6 @@ return wait
 _RATE = re.compile(r"(\d+)/([smhd]) burst (\d+)")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _RETRY_VALKEY_AFTER = 1.0  # seconds for which a Valkey that failed is not asked again
-_slots = threading.BoundedSemaphore(conf.MAX_PACED_REQUESTS)
 
 
 class Rate(NamedTuple):
@@ -86,6 +85,12 @@ class _Valkey:
 @cache
 def _valkey(url: str) -> _Valkey:
     return _Valkey(url)
+
+
+@cache
+def _slots(count: int) -> threading.BoundedSemaphore:
+    """Holds back at most `count` requests of this process at one time, or they would take every thread."""
+    return threading.BoundedSemaphore(count)
 
 
 def take(bucket: str, identity: str, *, longest: float = 0.0) -> float:
@@ -136,10 +141,11 @@ class Pacing(KeyThrottle):
         return allowed
 
     def _hold(self) -> None:
-        if not _slots.acquire(blocking=False):
+        slots = _slots(settings.API_PACED_REQUESTS)
+        if not slots.acquire(blocking=False):
             raise Throttled(wait=self._wait, detail="Too many requests are waiting already.")
         try:
             PACED.inc()
             time.sleep(self._wait)
         finally:
-            _slots.release()
+            slots.release()
