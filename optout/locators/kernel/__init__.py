@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from optout.locators.kernel.arrow import Texts, chunks, texts
 from optout.locators.kernel.host import HARD
-from optout.locators.kernel.loop import canonicalise_rows, hash_rows, probe_rows, variant_rows
+from optout.locators.kernel.loop import Keys, canonicalise_rows, hash_rows, probe_rows, variant_rows
 from optout.locators.kernel.memory import PAD, new_scratch
 from optout.locators.kernel.packed import packed
 from optout.locators.reference import canonical, host_of, host_suffixes, prefixes
@@ -99,12 +99,12 @@ def _key_words(sip_key: bytes) -> tuple[np.uint64, np.uint64]:
 def _probe_texts(column: Texts, sip_key: bytes, kinds: frozenset[SelectorKind]) -> Probes:
     k0, k1 = _key_words(sip_key)
     asked = sum(_KINDS[kind] for kind in kinds if kind in _KINDS)
-    rows = len(column.offsets) - 1
+    rows = column.rows
     out = _room(rows, int(rows * (1.1 * (asked & 1) + 3.5 * (asked & 2) + 0.8 * (asked & 4))) + 16_384)
     scratch = new_scratch()
     row = at = 0
     while True:
-        row, at = probe_rows(packed(), scratch, *column, asked, k0, k1, out, row, at)
+        row, at = probe_rows(packed(), scratch, column, (asked, k0, k1), out.status, Keys(*out[1:]), row, at)
         if row == rows:
             break
         if out.status[row] == HARD:
@@ -213,13 +213,13 @@ def _canonical_chunk(array: pa.Array) -> tuple[pa.LargeStringArray, np.ndarray]:
 
 
 def _canonical_texts(column: Texts) -> tuple[pa.LargeStringArray, np.ndarray]:
-    rows = len(column.offsets) - 1
+    rows = column.rows
     status, ends = np.zeros(rows, np.uint8), np.zeros(rows + 1, np.int64)
     out = np.empty(int(column.offsets[-1] - column.offsets[0]) + 65_536, np.uint8)
     scratch = new_scratch()
     row = 0
     while True:
-        row = canonicalise_rows(packed(), scratch, *column, status, ends, out, row)
+        row = canonicalise_rows(packed(), scratch, column, status, ends, out, row)
         if row == rows:
             break
         if status[row] != HARD:
@@ -258,11 +258,11 @@ def _variant_chunk(array: pa.Array) -> pa.LargeStringArray:
     if pa.types.is_dictionary(array.type):
         return _variant_chunk(array.dictionary).take(array.indices)
     column = texts(array)
-    rows = len(column.offsets) - 1
+    rows = column.rows
     ends, hard = np.zeros(rows + 1, np.int64), np.zeros(rows, np.bool_)
     out = np.empty(int(column.offsets[-1] - column.offsets[0]) + PAD, np.uint8)
-    variant_rows(packed(), new_scratch(), *column, ends, hard, out)
-    valid = ~hard & column.valid if len(column.valid) else ~hard
+    variant_rows(packed(), new_scratch(), column, ends, hard, out)
+    valid = ~hard & column.valid if column.nulls else ~hard
     keys = _large_strings(out, ends, valid)
     if not hard.any():
         return keys
@@ -297,6 +297,6 @@ def _hash_chunk(array: pa.Array, k0: np.uint64, k1: np.uint64) -> np.ndarray:
         hashes[known] = values[codes[known]]
         return hashes
     column = texts(array)
-    out = np.zeros(len(column.offsets) - 1, np.uint64)
-    hash_rows(*column, k0, k1, out)
+    out = np.zeros(column.rows, np.uint64)
+    hash_rows(column, k0, k1, out)
     return out

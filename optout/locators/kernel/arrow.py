@@ -1,7 +1,7 @@
 """Arrow string arrays as numpy buffers, without copying the text."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -12,14 +12,16 @@ _EMPTY = np.zeros(0, np.bool_)
 
 
 class Texts(NamedTuple):
-    """One contiguous array of byte strings."""
+    """One contiguous array of byte strings: arrays outside of compiled code, pointers within."""
 
-    data: np.ndarray
+    data: Any
     """uint8, read-only: all bytes."""
-    offsets: np.ndarray
-    """int64[n + 1]: where every row begins and the last ends."""
-    valid: np.ndarray
-    """bool[n]; empty when no row is null."""
+    offsets: Any
+    """int64[n + 1], read-only: where every row begins and the last ends."""
+    valid: Any
+    """bool[n]: whether a row is not null; empty when none is."""
+    rows: int
+    nulls: bool
 
 
 def chunks(array: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:
@@ -40,17 +42,20 @@ def texts(array: pa.Array) -> Texts:
     wide = pa.types.is_large_string(array.type) or pa.types.is_large_binary(array.type)
     _, offsets_buffer, data_buffer = array.buffers()
     data = np.zeros(0, np.uint8) if data_buffer is None else np.frombuffer(data_buffer, np.uint8)
-    # One compiled version serves writable buffers as well.
-    data = data.view()
-    data.flags.writeable = False
     if offsets_buffer is None or len(array) == 0:
         offsets = np.zeros(len(array) + 1, np.int64)
     else:
         every = np.frombuffer(offsets_buffer, np.int64 if wide else np.int32)
         offsets = every[array.offset : array.offset + len(array) + 1].astype(np.int64, copy=False)
-        offsets = offsets if offsets.flags.writeable else offsets.copy()
-    valid = np.asarray(array.is_valid()) if array.null_count else _EMPTY
-    return Texts(data, offsets, np.ascontiguousarray(valid, dtype=np.bool_))
+    valid = np.array(array.is_valid()) if array.null_count else _EMPTY
+    return Texts(_read_only(data), _read_only(offsets), valid, len(array), array.null_count > 0)
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """The same items; one compiled version then serves writable buffers as well."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _plain(array: pa.Array) -> pa.Array:

@@ -1,13 +1,15 @@
 """The loops over rows: probes, canonical forms, keys and hashes."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 
+from optout.locators.kernel.arrow import Texts
 from optout.locators.kernel.host import HARD
-from optout.locators.kernel.memory import PAD, copy_bytes
+from optout.locators.kernel.memory import META, PAD, ROOM, Scratch, advance, copy_bytes, pointer
 from optout.locators.kernel.origin import host_rules, may_wrap, wrapped_text
+from optout.locators.kernel.packed import Packed
 from optout.locators.kernel.scan import END, HOST_END, PATH_END, SLASHES, canonicalise_row
 from optout.locators.kernel.siphash import sip, sip_prefixes
 from optout.locators.kernel.variant import variant_row
@@ -15,32 +17,84 @@ from optout.locators.rewrite import MAX_ORIGINS
 from optout.locators.status import MAX_BYTES, LocatorStatus
 from optout.words import SelectorKind
 
-__all__ = ["canonicalise_rows", "hash_rows", "probe_rows", "variant_rows"]
+__all__ = ["Keys", "canonicalise_rows", "hash_rows", "probe_rows", "variant_rows"]
 
 _NULL = int(LocatorStatus.NULL)
 _TOO_LONG = int(LocatorStatus.TOO_LONG)
 _URL, _PREFIX, _DOMAIN = int(SelectorKind.URL), int(SelectorKind.PREFIX), int(SelectorKind.DOMAIN)
 _LOW = np.uint64(0xFFFFFFFF)
+_MOST_LABELS = 130
+
+
+class Keys(NamedTuple):
+    """The columns of probes: arrays outside of compiled code, pointers within."""
+
+    row: Any
+    kind: Any
+    level: Any
+    key: Any
+    check: Any
+
+
+class _Asked(NamedTuple):
+    """What a call wants: kinds as bits, the two halves of the hash's key, room for probes."""
+
+    kinds: int
+    k0: Any
+    k1: Any
+    room: int
 
 
 @njit(cache=True, nogil=True)
-def _load(data: Any, offsets: Any, row: int, scratch: Any) -> int:
-    """Copy a row into the text buffer; its size, or -1 when it is too long."""
-    begin = offsets[row]
-    size = offsets[row + 1] - begin
-    if size > MAX_BYTES:
-        return -1
-    copy_bytes(data, begin, size, scratch.text, 0)
-    return size
+def _tables(packed: Any) -> Any:
+    return Packed(
+        pointer(packed.bytes),
+        pointer(packed.patterns),
+        pointer(packed.words),
+        pointer(packed.hosts),
+        pointer(packed.slots),
+        pointer(packed.groups),
+        pointer(packed.longest),
+        pointer(packed.suffix_heads),
+        pointer(packed.segment_heads),
+        pointer(packed.proxies),
+        pointer(packed.everywhere),
+        pointer(packed.name_rules),
+        pointer(packed.tracking_heads),
+        pointer(packed.references),
+        packed.reference_count,
+        packed.proxy_count,
+    )
 
 
 @njit(cache=True, nogil=True)
-def _read(packed: Any, data: Any, offsets: Any, valid: Any, row: int, scratch: Any) -> int:
+def _buffers(scratch: Any) -> Any:
+    return Scratch(
+        pointer(scratch.text),
+        pointer(scratch.clean),
+        pointer(scratch.canonical),
+        pointer(scratch.variant),
+        pointer(scratch.slashes),
+        pointer(scratch.meta),
+    )
+
+
+@njit(cache=True, nogil=True)
+def _column(texts: Any) -> Any:
+    return Texts(pointer(texts.data), pointer(texts.offsets), pointer(texts.valid), texts.rows, texts.nulls)
+
+
+@njit(cache=True, nogil=True)
+def _read(packed: Any, column: Any, row: int, scratch: Any) -> int:
     """Make a row canonical at level 0; its status."""
-    if len(valid) and not valid[row]:
+    if column.nulls and not column.valid[row]:
         return _NULL
-    size = _load(data, offsets, row, scratch)
-    return _TOO_LONG if size < 0 else canonicalise_row(packed, scratch, size, 0)
+    begin = column.offsets[row]
+    size = column.offsets[row + 1] - begin
+    if size > MAX_BYTES:
+        return _TOO_LONG
+    copy_bytes(column.data, begin, size, scratch.text, 0)
+    return canonicalise_row(packed, scratch, size, 0)
 
 
 @njit(cache=True, nogil=True)
@@ -52,15 +106,21 @@ def _put(out: Any, at: int, row: int, kind: int, level: int) -> None:
 
 
 @njit(cache=True, nogil=True)
+def _level(scratch: Any, level: int) -> Any:
+    """The canonical locator of a level, and where its parts end."""
+    return advance(scratch.canonical, level * ROOM), advance(scratch.meta, level * META)
+
+
+@njit(cache=True, nogil=True)
 def _probe_url(
-    packed: Any, scratch: Any, row: int, level: int, group: int, k0: Any, k1: Any, out: Any, at: int
+    packed: Any, scratch: Any, row: int, level: int, group: int, asked: Any, out: Any, at: int
 ) -> int:
-    text, meta = scratch.canonical[level], scratch.meta[level]
-    plain = sip(text, PAD, meta[END], k0, k1)
+    text, meta = _level(scratch, level)
+    plain = sip(text, PAD, meta[END], asked.k0, asked.k1)
     key = plain
     end = variant_row(packed, text, scratch.slashes, meta, group, scratch.variant)
     if end:
-        key = sip(scratch.variant, PAD, end, k0, k1)
+        key = sip(scratch.variant, PAD, end, asked.k0, asked.k1)
     _put(out, at, row, _URL, level)
     out.key[at] = key
     out.check[at] = plain & _LOW
@@ -68,22 +128,23 @@ def _probe_url(
 
 
 @njit(cache=True, nogil=True)
-def _probe_prefixes(scratch: Any, row: int, level: int, k0: Any, k1: Any, out: Any, at: int) -> int:
-    text, meta = scratch.canonical[level], scratch.meta[level]
+def _probe_prefixes(scratch: Any, row: int, level: int, asked: Any, out: Any, at: int) -> int:
+    text, meta = _level(scratch, level)
     count = meta[SLASHES]
     path_end = meta[PATH_END]
     if text[path_end - 1] != 47:
         scratch.slashes[count] = path_end
         count += 1
-    sip_prefixes(text, PAD, scratch.slashes, count, k0, k1, out.key, at)
+    sip_prefixes(text, PAD, scratch.slashes, count, asked.k0, asked.k1, advance(out.key, at))
     for index in range(at, at + count):
         _put(out, index, row, _PREFIX, level)
     return at + count
 
 
 @njit(cache=True, nogil=True)
-def _probe_domains(scratch: Any, row: int, level: int, k0: Any, k1: Any, out: Any, at: int) -> int:
-    text, end = scratch.canonical[level], scratch.meta[level, HOST_END]
+def _probe_domains(scratch: Any, row: int, level: int, asked: Any, out: Any, at: int) -> int:
+    text, meta = _level(scratch, level)
+    end = meta[HOST_END]
     last = end - 1
     while text[last] != 46:
         last -= 1
@@ -91,7 +152,7 @@ def _probe_domains(scratch: Any, row: int, level: int, k0: Any, k1: Any, out: An
     for index in range(PAD, last + 1):
         if text[index] == 46:
             _put(out, at, row, _DOMAIN, level)
-            out.key[at] = sip(text, begin, end, k0, k1)
+            out.key[at] = sip(text, begin, end, asked.k0, asked.k1)
             at += 1
             begin = index + 1
     return at
@@ -99,19 +160,21 @@ def _probe_domains(scratch: Any, row: int, level: int, k0: Any, k1: Any, out: An
 
 @njit(cache=True, nogil=True)
 def _same(scratch: Any, level: int, other: int) -> bool:
-    end = scratch.meta[level, END]
-    if end != scratch.meta[other, END]:
+    text, meta = _level(scratch, level)
+    other_text, other_meta = _level(scratch, other)
+    if meta[END] != other_meta[END]:
         return False
-    for index in range(PAD, end):
-        if scratch.canonical[level, index] != scratch.canonical[other, index]:
+    for index in range(PAD, meta[END]):
+        if text[index] != other_text[index]:
             return False
     return True
 
 
 @njit(cache=True, nogil=True)
 def _next_level(packed: Any, scratch: Any, level: int, proxies: int) -> int:
-    """Unwrap the locator of `level` into the next; 0 when done, else what ends the chain (HARD: the row is hard)."""
-    size = wrapped_text(packed, scratch.canonical[level], scratch.meta[level], proxies, scratch.text)
+    """Unwrap the locator of `level` into the next; 0 when done, else why there is no next (HARD: not by us)."""
+    text, meta = _level(scratch, level)
+    size = wrapped_text(packed, text, meta, proxies, scratch.text)
     if size == 0:
         return _NULL
     status = canonicalise_row(packed, scratch, size, level + 1)
@@ -124,20 +187,23 @@ def _next_level(packed: Any, scratch: Any, level: int, proxies: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _probe_row(packed: Any, scratch: Any, row: int, kinds: int, k0: Any, k1: Any, out: Any, at: int) -> int:
-    """Probes of the locator at level 0 and of what it wraps; their end, -1 without room, -2 when the row is hard."""
-    room = len(out.row)
+def _probe_row(packed: Any, scratch: Any, row: int, asked: Any, out: Any, at: int) -> int:
+    """Probes of the locator at level 0 and of what it wraps.
+
+    Returns:
+        Where they end; -1 without room for them, -2 when the row is hard.
+    """
     for level in range(MAX_ORIGINS + 1):
-        text, meta = scratch.canonical[level], scratch.meta[level]
-        if at + meta[SLASHES] + 130 > room:
+        text, meta = _level(scratch, level)
+        if at + meta[SLASHES] + _MOST_LABELS > asked.room:
             return -1
         group, proxies = host_rules(packed, text, meta[HOST_END])
-        if kinds & 1:
-            at = _probe_url(packed, scratch, row, level, group, k0, k1, out, at)
-        if kinds & 2:
-            at = _probe_prefixes(scratch, row, level, k0, k1, out, at)
-        if kinds & 4:
-            at = _probe_domains(scratch, row, level, k0, k1, out, at)
+        if asked.kinds & 1:
+            at = _probe_url(packed, scratch, row, level, group, asked, out, at)
+        if asked.kinds & 2:
+            at = _probe_prefixes(scratch, row, level, asked, out, at)
+        if asked.kinds & 4:
+            at = _probe_domains(scratch, row, level, asked, out, at)
         if level == MAX_ORIGINS or not may_wrap(packed, text, meta, proxies):
             break
         ended = _next_level(packed, scratch, level, proxies)
@@ -150,36 +216,30 @@ def _probe_row(packed: Any, scratch: Any, row: int, kinds: int, k0: Any, k1: Any
 
 @njit(cache=True, nogil=True)
 def probe_rows(
-    packed: Any,
-    scratch: Any,
-    data: Any,
-    offsets: Any,
-    valid: Any,
-    kinds: int,
-    k0: Any,
-    k1: Any,
-    out: Any,
-    row: int,
-    at: int,
+    packed: Any, scratch: Any, texts: Any, asked: Any, statuses: Any, keys: Any, row: int, at: int
 ) -> tuple[int, int]:
-    """Fill `out` from `row` and from probe `at` on.
+    """Fill `keys` from `row` and from probe `at` on; `asked` is kinds and the halves of the hash's key.
 
     Stops before a row for which there is no room (its status is left as it is) or which is hard (status HARD).
 
     Returns:
         The row and the probe it stopped at.
     """
-    while row < len(offsets) - 1:
-        status = _read(packed, data, offsets, valid, row, scratch)
+    tables, buffers, column = _tables(packed), _buffers(scratch), _column(texts)
+    status_of = pointer(statuses)
+    wanted = _Asked(asked[0], asked[1], asked[2], len(keys.row))
+    out = Keys(pointer(keys.row), pointer(keys.kind), pointer(keys.level), pointer(keys.key), pointer(keys.check))
+    while row < column.rows:
+        status = _read(tables, column, row, buffers)
         if status == 0:
-            end = _probe_row(packed, scratch, row, kinds, k0, k1, out, at)
+            end = _probe_row(tables, buffers, row, wanted, out, at)
             if end == -1:
                 break
             if end == -2:
                 status = HARD
             else:
                 at = end
-        out.status[row] = status
+        status_of[row] = status
         if status == HARD:
             break
         row += 1
@@ -188,57 +248,60 @@ def probe_rows(
 
 @njit(cache=True, nogil=True)
 def canonicalise_rows(
-    packed: Any, scratch: Any, data: Any, offsets: Any, valid: Any, status: Any, ends: Any, out: Any, row: int
+    packed: Any, scratch: Any, texts: Any, statuses: Any, ends: Any, data: Any, row: int
 ) -> int:
-    """Write canonical forms one after the other into `out`; the row it stopped at, for want of room or as it is hard.
+    """Write canonical forms one after the other into `data`; the row it stopped at, without room or hard.
 
-    `ends[row]` is where the row begins in `out`, `ends[row + 1]` where it ends; it is empty when its status is not 0.
+    `ends[row]` is where the row begins in `data`, `ends[row + 1]` where it ends; at once when its status is not 0.
     """
-    while row < len(offsets) - 1:
+    tables, buffers, column = _tables(packed), _buffers(scratch), _column(texts)
+    out, room = pointer(data), len(data)
+    while row < column.rows:
         begin = ends[row]
-        status[row] = _read(packed, data, offsets, valid, row, scratch)
-        size = scratch.meta[0, END] - PAD if status[row] == 0 else 0
-        if status[row] == HARD or begin + size + PAD > len(out):
+        status = _read(tables, column, row, buffers)
+        statuses[row] = status
+        size = buffers.meta[END] - PAD if status == 0 else 0
+        if status == HARD or begin + size > room:
             break
-        copy_bytes(scratch.canonical[0], PAD, size, out, begin)
+        copy_bytes(buffers.canonical, PAD, size, out, begin)
         ends[row + 1] = begin + size
         row += 1
     return row
 
 
 @njit(cache=True, nogil=True)
-def variant_rows(
-    packed: Any, scratch: Any, data: Any, offsets: Any, valid: Any, ends: Any, hard: Any, out: Any
-) -> None:
-    """Write the keys of canonical locators into `out`, which is as long as they are; rows that are none are hard."""
-    for row in range(len(offsets) - 1):
+def variant_rows(packed: Any, scratch: Any, texts: Any, ends: Any, hard: Any, data: Any) -> None:
+    """Write the keys of canonical locators into `data`, which is as long as they are; all others are hard."""
+    tables, buffers, column = _tables(packed), _buffers(scratch), _column(texts)
+    out = pointer(data)
+    for row in range(column.rows):
         begin = ends[row]
         ends[row + 1] = begin
-        if len(valid) and not valid[row]:
+        status = _read(tables, column, row, buffers)
+        if status:
+            hard[row] = status != _NULL
             continue
-        if _read(packed, data, offsets, valid, row, scratch):
-            hard[row] = True
-            continue
-        text, meta = scratch.canonical[0], scratch.meta[0]
-        group, _ = host_rules(packed, text, meta[HOST_END])
-        end = variant_row(packed, text, scratch.slashes, meta, group, scratch.variant)
-        source = scratch.variant if end else text
+        text, meta = _level(buffers, 0)
+        group, _ = host_rules(tables, text, meta[HOST_END])
+        end = variant_row(tables, text, buffers.slashes, meta, group, buffers.variant)
         size = (end if end else meta[END]) - PAD
-        copy_bytes(source, PAD, size, out, begin)
+        copy_bytes(buffers.variant if end else text, PAD, size, out, begin)
         ends[row + 1] = begin + size
 
 
 @njit(cache=True, nogil=True)
-def hash_rows(data: Any, offsets: Any, valid: Any, k0: Any, k1: Any, out: Any) -> None:
+def hash_rows(texts: Any, k0: Any, k1: Any, out: Any) -> None:
     """SipHash-1-3 of every row's bytes; 0 for a null."""
-    for row in range(len(offsets) - 1):
-        if len(valid) and not valid[row]:
+    column = _column(texts)
+    readable = len(texts.data) - 8
+    for row in range(column.rows):
+        if column.nulls and not column.valid[row]:
             continue
-        begin, end = offsets[row], offsets[row + 1]
-        if end + 8 <= len(data):
-            out[row] = sip(data, begin, end, k0, k1)
+        begin, end = column.offsets[row], column.offsets[row + 1]
+        if end <= readable:
+            out[row] = sip(column.data, begin, end, k0, k1)
         else:
             # The hash reads whole words; the last row of a buffer may have nothing behind it.
             copy = np.zeros(end - begin + 8, np.uint8)
-            copy_bytes(data, begin, end - begin, copy, 0)
-            out[row] = sip(copy, 0, end - begin, k0, k1)
+            copy_bytes(column.data, begin, end - begin, pointer(copy), 0)
+            out[row] = sip(pointer(copy), 0, end - begin, k0, k1)

@@ -1,4 +1,8 @@
-"""Unaligned 64-bit reads and writes, byte classes and the scratch memory of the kernel."""
+"""Pointers, unaligned 64-bit reads and writes, and the scratch memory of the kernel.
+
+Compiled functions hand each other plain pointers: arrays would be counted in and out at every call, which costs more
+than the work on a row. Only the loops see arrays, and those keep them alive.
+"""
 
 from typing import Any, NamedTuple
 
@@ -10,75 +14,106 @@ from numba.extending import intrinsic
 
 from optout.locators.status import MAX_BYTES
 
-__all__ = ["PAD", "Scratch", "copy_bytes", "load64", "new_scratch", "store64"]
+__all__ = ["META", "PAD", "ROOM", "Scratch", "advance", "copy_bytes", "load64", "new_scratch", "pointer", "store64"]
 
 PAD = 16
 """Bytes that may be read or written past the end, and before the start, of every scratch buffer's text."""
 
+ROOM = 3 * MAX_BYTES + 512 + 2 * PAD
+"""Bytes of a canonical locator's buffer: a text of MAX_BYTES is three times as long once it is encoded."""
+
+META = 6
+"""Numbers kept of every canonical locator; `scan` names them."""
+
 
 @intrinsic
-def load64(typingctx: Any, array: Any, index: Any) -> Any:
-    """The 8 bytes of a uint8 array from `index` on as a little-endian uint64."""
+def pointer(typingctx: Any, array: Any) -> Any:
+    """The address of a contiguous array's first item; bool arrays are taken as uint8."""
+    item = types.uint8 if array.dtype == types.boolean else array.dtype
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         struct = cgutils.create_struct_proxy(signature.args[0])(context, builder, args[0])
-        pointer = builder.gep(struct.data, [args[1]])
-        value = builder.load(builder.bitcast(pointer, ir.IntType(64).as_pointer()))
+        return builder.bitcast(struct.data, context.get_value_type(signature.return_type))
+
+    return types.CPointer(item)(array), codegen
+
+
+@intrinsic
+def advance(typingctx: Any, base: Any, count: Any) -> Any:
+    """The address `count` items further on."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.gep(args[0], [args[1]])
+
+    return base(base, types.int64), codegen
+
+
+@intrinsic
+def load64(typingctx: Any, base: Any, index: Any) -> Any:
+    """The 8 bytes from `index` on as a little-endian uint64."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = builder.gep(args[0], [args[1]])
+        value = builder.load(builder.bitcast(place, ir.IntType(64).as_pointer()))
         value.align = 1
         return value
 
-    return types.uint64(array, types.int64), codegen
+    return types.uint64(base, types.int64), codegen
 
 
 @intrinsic
-def store64(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
-    """Write a uint64 into the 8 bytes of a uint8 array from `index` on."""
+def store64(typingctx: Any, base: Any, index: Any, value: Any) -> Any:
+    """Write a uint64 into the 8 bytes from `index` on."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        struct = cgutils.create_struct_proxy(signature.args[0])(context, builder, args[0])
-        pointer = builder.gep(struct.data, [args[1]])
-        store = builder.store(args[2], builder.bitcast(pointer, ir.IntType(64).as_pointer()))
+        place = builder.gep(args[0], [args[1]])
+        store = builder.store(args[2], builder.bitcast(place, ir.IntType(64).as_pointer()))
         store.align = 1
         return context.get_dummy_value()
 
-    return types.void(array, types.int64, types.uint64), codegen
+    return types.void(base, types.int64, types.uint64), codegen
 
 
 @njit(cache=True, nogil=True)
 def copy_bytes(source: Any, start: int, size: int, target: Any, at: int) -> None:
-    """Copy between arrays of which only the target has room to spare."""
+    """Copy `size` bytes, and touch no others."""
     whole = size & ~7
-    for done in range(0, whole, 8):
+    done = 0
+    while done < whole:
         store64(target, at + done, load64(source, start + done))
-    for done in range(whole, size):
+        done += 8
+    while done < size:
         target[at + done] = source[start + done]
+        done += 1
 
 
 class Scratch(NamedTuple):
-    """Buffers that one call works in; `canonical` has a row for the locator and for each origin."""
+    """Buffers that one call works in: arrays outside of compiled code, pointers within.
 
-    text: np.ndarray
+    `canonical` and `meta` have a row for the locator and for each of the origins that it wraps.
+    """
+
+    text: Any
     """uint8: the text being read."""
-    clean: np.ndarray
+    clean: Any
     """uint8: the same without references, blanks at the ends, tabs and line ends."""
-    canonical: np.ndarray
-    """uint8[4, …]: what was made of it, from PAD on."""
-    variant: np.ndarray
-    """uint8: its variant key."""
-    slashes: np.ndarray
+    canonical: Any
+    """uint8[4 * ROOM]: what was made of it, from PAD on."""
+    variant: Any
+    """uint8[ROOM]: its variant key, from PAD on."""
+    slashes: Any
     """int64: where the slashes of the path stand."""
-    meta: np.ndarray
-    """int64[4, 6]: where its parts end; the columns are in `scan`."""
+    meta: Any
+    """int64[4 * META]: where its parts end."""
 
 
 def new_scratch() -> Scratch:
-    """Fresh buffers: large enough for every text of MAX_BYTES, three times as long once it is encoded."""
-    room = 3 * MAX_BYTES + 512 + 2 * PAD
+    """Fresh buffers."""
     return Scratch(
         np.zeros(MAX_BYTES + 512, np.uint8),
         np.zeros(MAX_BYTES + 512, np.uint8),
-        np.zeros((4, room), np.uint8),
-        np.zeros(room, np.uint8),
+        np.zeros(4 * ROOM, np.uint8),
+        np.zeros(ROOM, np.uint8),
         np.zeros(MAX_BYTES + 8, np.int64),
-        np.zeros((4, 6), np.int64),
+        np.zeros(4 * META, np.int64),
     )

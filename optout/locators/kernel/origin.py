@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from optout.locators.kernel.memory import PAD, copy_bytes, load64
-from optout.locators.kernel.packed import KINDS
+from optout.locators.kernel.packed import KINDS, RULE
 from optout.locators.kernel.patterns import find_word, is_digit, lower, match, match_any
 from optout.locators.kernel.scan import COLON, END, FLAGS, HTTP, NETLOC_END, PATH_END
 from optout.locators.kernel.text import hex_value
@@ -38,11 +38,11 @@ def host_rules(packed: Any, text: Any, host_end: int) -> tuple[int, int]:
     first, last = packed.slots[slot], packed.slots[slot + np.uint64(1)]
     group, bits, longest = 0, 0, 0
     for index in range(first, last):
-        size = packed.hosts[index, 1] - packed.hosts[index, 0]
-        if _under(text, PAD, host_end, packed.bytes, packed.hosts[index, 0], size):
-            bits |= packed.hosts[index, 3]
-            if packed.hosts[index, 2] >= 0 and size > longest:
-                group, longest = packed.hosts[index, 2], size
+        size = packed.hosts[4 * index + 1] - packed.hosts[4 * index]
+        if _under(text, PAD, host_end, packed.bytes, packed.hosts[4 * index], size):
+            bits |= packed.hosts[4 * index + 3]
+            if packed.hosts[4 * index + 2] >= 0 and size > longest:
+                group, longest = packed.hosts[4 * index + 2], size
     return group, bits
 
 
@@ -52,7 +52,7 @@ def may_wrap(packed: Any, text: Any, meta: Any, proxies: int) -> bool:
     if proxies or meta[FLAGS] & (COLON | HTTP):
         return True
     at = meta[NETLOC_END]
-    return bool(packed.everywhere[text[at + 1], text[at + 2]])
+    return bool(packed.everywhere[256 * int(text[at + 1]) + int(text[at + 2])])
 
 
 @njit(cache=True, nogil=True)
@@ -116,7 +116,7 @@ def _is_absolute(text: Any, end: int) -> bool:
 
 @njit(cache=True, nogil=True)
 def _after(packed: Any, rule: int, text: Any, begin: int, end: int) -> int:
-    first, last = packed.proxies[rule, _AFTER], packed.proxies[rule, _AFTER + 1]
+    first, last = packed.proxies[RULE * rule + _AFTER], packed.proxies[RULE * rule + _AFTER + 1]
     at = match_any(packed.bytes, packed.patterns, first, last, text, begin, end)
     return at if at < end else -1
 
@@ -130,7 +130,7 @@ def _host_in_path(packed: Any, rule: int, text: Any, begin: int, end: int, out: 
     if host_end < 0:
         return 0
     rest = host_end + 1
-    option = packed.proxies[rule, _OPTION]
+    option = packed.proxies[RULE * rule + _OPTION]
     if option:
         stop = rest
         found = False
@@ -174,12 +174,12 @@ def _use_value(flags: int, text: Any, netloc_end: int, out: Any, size: int) -> i
 @njit(cache=True, nogil=True)
 def _url_in_query(packed: Any, rule: int, text: Any, meta: Any, out: Any) -> int:
     path_end, end = meta[PATH_END], meta[END]
-    pattern = packed.proxies[rule, _AT]
+    pattern = packed.proxies[RULE * rule + _AT]
     if pattern >= 0:
-        first, last = packed.patterns[pattern, 0], packed.patterns[pattern, 1]
+        first, last = packed.patterns[2 * pattern], packed.patterns[2 * pattern + 1]
         if match(packed.bytes, first, last, text, meta[NETLOC_END], path_end) != path_end:
             return 0
-    first, last = packed.proxies[rule, _NAMES], packed.proxies[rule, _NAMES + 1]
+    first, last = packed.proxies[RULE * rule + _NAMES], packed.proxies[RULE * rule + _NAMES + 1]
     at = path_end + 1
     while at < end:
         stop = at
@@ -191,7 +191,7 @@ def _url_in_query(packed: Any, rule: int, text: Any, meta: Any, out: Any) -> int
         name_end, value = (equals, equals + 1) if equals >= 0 else (at, at)
         if find_word(packed.bytes, packed.words, first, last, text, at, name_end, False):
             size = _decode(text, value, stop, out)
-            size = _use_value(packed.proxies[rule, _FLAGS], text, meta[NETLOC_END], out, size)
+            size = _use_value(packed.proxies[RULE * rule + _FLAGS], text, meta[NETLOC_END], out, size)
             if size:
                 return size
         at = stop + 1
@@ -240,10 +240,10 @@ def wrapped_text(packed: Any, text: Any, meta: Any, proxies: int, out: Any) -> i
         The number of its bytes, 0 when it wraps none.
     """
     begin, end = meta[NETLOC_END], meta[PATH_END]
-    for rule in range(len(packed.proxies)):
-        if not packed.proxies[rule, _EVERY] and not (proxies >> rule) & 1:
+    for rule in range(packed.proxy_count):
+        if not packed.proxies[RULE * rule + _EVERY] and not (proxies >> rule) & 1:
             continue
-        kind = packed.proxies[rule, _KIND]
+        kind = packed.proxies[RULE * rule + _KIND]
         if kind == _QUERY:
             size = _url_in_query(packed, rule, text, meta, out)
         elif kind == _REST:

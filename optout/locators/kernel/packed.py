@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from optout.locators.tables import Group, Proxy, groups, parameters, proxies, text_rules
 
-__all__ = ["Packed", "host_slot", "packed"]
+__all__ = ["GROUP", "KINDS", "RULE", "Packed", "host_slot", "packed"]
 
 KINDS = {"host": 0, "query": 1, "rest": 2, "path": 3}
 CLASSES = {"#": 1, "N": 2, "D": 3, "?": 4, "*": 5}
@@ -19,40 +19,49 @@ SLOTS = 4096
 _SPREAD = 0x9E3779B97F4A7C15
 
 
-class Packed(NamedTuple):
-    """What the kernel reads. Lists of byte strings are one array of bytes and one of ends; lists of lists are ranges.
+RULE = 9
+"""Numbers of a row of `Packed.proxies`."""
+GROUP = 13
+"""Numbers of a row of `Packed.groups`."""
 
-    All patterns are in one list, all words in another.
+
+class Packed(NamedTuple):
+    """What the kernel reads: arrays outside of compiled code, pointers within.
+
+    Lists of byte strings are one array of bytes and one of begins and ends; lists of lists are ranges. All patterns
+    are in one list, all words in another.
     """
 
-    bytes: np.ndarray
+    bytes: Any
     """uint8: patterns, then words, hosts and replacements, one after the other."""
-    patterns: np.ndarray
+    patterns: Any
     """int64[n, 2]: begin and end of every pattern in `bytes`."""
-    words: np.ndarray
+    words: Any
     """int64[n, 2]: begin and end of every word."""
-    hosts: np.ndarray
+    hosts: Any
     """int64[n, 4]: begin and end of a host, its group or -1, its proxies as bits; by slot."""
-    slots: np.ndarray
+    slots: Any
     """int64[SLOTS + 1]: the first of the hosts of every slot (the hash of a host's last six bytes)."""
-    groups: np.ndarray
+    groups: Any
     """int64[n, 13]: ranges of last, segments, prefixes, suffixes; host's and cut's begin and end; drops the query."""
-    longest: np.ndarray
+    longest: Any
     """int64[n]: the most bytes that a suffix pattern of the group can take."""
-    suffix_heads: np.ndarray
-    """bool[n, 256]: whether a suffix pattern of the group can begin with the byte."""
-    segment_heads: np.ndarray
-    """bool[256]: whether a segment that is left out on every host can begin with the byte."""
-    proxies: np.ndarray
+    suffix_heads: Any
+    """uint8[n, 256]: whether a suffix pattern of the group can begin with the byte."""
+    segment_heads: Any
+    """uint8[256]: whether a segment that is left out on every host can begin with the byte."""
+    proxies: Any
     """int64[n, 9]: kind, for every host, range of after, option byte, range of names, pattern of at, flags."""
-    everywhere: np.ndarray
-    """bool[256, 256]: the two bytes after the path's slash can belong to a rule for every host."""
-    name_rules: np.ndarray
+    everywhere: Any
+    """uint8[256, 256]: the two bytes after the path's slash can belong to a rule for every host."""
+    name_rules: Any
     """int64[5, 2]: ranges of tracking prefixes, tracking names, and parameters of any, size and stamp."""
-    tracking_heads: np.ndarray
-    """bool[256]: whether a tracking parameter can begin with the byte."""
-    references: np.ndarray
-    """int64[n, 3]: begin and end of a reference's name, number of bytes of its text, which follow the name."""
+    tracking_heads: Any
+    """uint8[256]: whether a tracking parameter can begin with the byte."""
+    references: Any
+    """int64[n, 3]: begin of a reference's name, end of the text that follows it, number of bytes of that text."""
+    reference_count: int
+    proxy_count: int
 
 
 class _Store:
@@ -104,13 +113,15 @@ def packed() -> Packed:
         slots,
         _table(group_rows),
         np.array([_longest(group.suffixes) for group in groups()], np.int64),
-        np.array([_heads(pattern[0] for pattern in group.suffixes) for group in groups()], np.bool_),
+        np.array([_heads(pattern[0] for pattern in group.suffixes) for group in groups()]).ravel(),
         _heads(pattern[0] for pattern in groups()[0].segments),
         _table(proxy_rows),
         _everywhere(),
         _table(name_rules),
         _heads(chr(name[0]) for name in (*rules.tracking_names, *rules.tracking_prefixes)),
         _table(references),
+        len(references),
+        len(proxy_rows),
     )
 
 
@@ -119,7 +130,7 @@ def _references(store: _Store) -> list[tuple[bytes, bytes]]:
 
 
 def _table(rows: Sequence[Sequence[int]]) -> np.ndarray:
-    return np.array(rows, np.int64)
+    return np.array(rows, np.int64).ravel()
 
 
 def _group_row(store: _Store, group: Group) -> list[int]:
@@ -166,21 +177,21 @@ def _longest(patterns: Sequence[str]) -> int:
 
 
 def _heads(firsts: Iterable[str]) -> np.ndarray:
-    heads = np.zeros(256, np.bool_)
+    heads = np.zeros(256, np.uint8)
     for first in firsts:
         if first in CLASSES:
-            heads[_OF_CLASS[first]] = True
+            heads[_OF_CLASS[first]] = 1
         else:
-            heads[[ord(first.lower()), ord(first.upper())]] = True
+            heads[[ord(first.lower()), ord(first.upper())]] = 1
     return heads
 
 
 def _everywhere() -> np.ndarray:
     """Which paths may belong to the rules for every host that name a path."""
-    table = np.zeros((256, 256), np.bool_)
+    table = np.zeros((256, 256), np.uint8)
     for proxy in proxies():
         for pattern in () if proxy.hosts else (*proxy.after, *([proxy.at] if proxy.at else [])):
             for first in {pattern[1].lower(), pattern[1].upper()}:
                 for second in {pattern[2].lower(), pattern[2].upper()}:
-                    table[ord(first), ord(second)] = True
-    return table
+                    table[ord(first), ord(second)] = 1
+    return table.ravel()

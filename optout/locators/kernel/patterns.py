@@ -100,7 +100,7 @@ def match(store: Any, begin: int, end: int, text: Any, start: int, limit: int) -
 def match_any(store: Any, patterns: Any, first: int, last: int, text: Any, start: int, limit: int) -> int:
     """Where the first of the patterns that match ends, or -1."""
     for index in range(first, last):
-        end = match(store, patterns[index, 0], patterns[index, 1], text, start, limit)
+        end = match(store, patterns[2 * index], patterns[2 * index + 1], text, start, limit)
         if end >= 0:
             return end
     return -1
@@ -110,7 +110,7 @@ def match_any(store: Any, patterns: Any, first: int, last: int, text: Any, start
 def match_whole(store: Any, patterns: Any, first: int, last: int, text: Any, start: int, limit: int) -> bool:
     """Whether one of the patterns matches the whole of `text[start:limit]`."""
     for index in range(first, last):
-        if match(store, patterns[index, 0], patterns[index, 1], text, start, limit) == limit:
+        if match(store, patterns[2 * index], patterns[2 * index + 1], text, start, limit) == limit:
             return True
     return False
 
@@ -122,8 +122,8 @@ def find_word(
     """Whether `text[start:limit]`, without case, is one of the words, or begins with one of them."""
     size = limit - start
     for index in range(first, last):
-        begin = words[index, 0]
-        length = words[index, 1] - begin
+        begin = words[2 * index]
+        length = words[2 * index + 1] - begin
         if length != size and not (prefix and length < size):
             continue
         same = True

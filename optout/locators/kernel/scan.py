@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from optout.locators.kernel.host import AGAIN, after_scheme, read_authority
-from optout.locators.kernel.memory import PAD
+from optout.locators.kernel.memory import META, PAD, ROOM, advance
 from optout.locators.kernel.patterns import find_word
 from optout.locators.kernel.text import clean_text, ends_in_reference, hex_value, reference_at
 from optout.locators.status import MAX_BYTES, LocatorStatus
@@ -206,8 +206,8 @@ def _end_piece(packed: Any, out: Any, begin: int, equals: int, size: int, meta: 
         rules = packed.name_rules
         last = equals if equals >= 0 else size
         if find_word(
-            packed.bytes, packed.words, rules[0, 0], rules[0, 1], out, begin, last, True
-        ) or find_word(packed.bytes, packed.words, rules[1, 0], rules[1, 1], out, begin, last, False):
+            packed.bytes, packed.words, rules[0], rules[1], out, begin, last, True
+        ) or find_word(packed.bytes, packed.words, rules[2], rules[3], out, begin, last, False):
             return begin - 1
     value = out[equals + 1] if equals >= 0 else out[begin]
     if value == 104 or value == 72:
@@ -308,7 +308,7 @@ def canonicalise_row(packed: Any, scratch: Any, size: int, level: int) -> int:
     """
     if size > MAX_BYTES:
         return _TOO_LONG
-    out, meta = scratch.canonical[level], scratch.meta[level]
+    out, meta = advance(scratch.canonical, level * ROOM), advance(scratch.meta, level * META)
     scratch.text[size] = 0
     status = _scan(packed, scratch.text, size, out, False, scratch.slashes, meta)
     if status == 0:

@@ -74,9 +74,8 @@ def sip(data: Any, start: int, end: int, k0: Any, k1: Any) -> Any:
 
 @njit(cache=True, nogil=True)
 def sip_prefixes(
-    data: Any, start: int, ends: Any, count: int, k0: Any, k1: Any, out: Any, at_out: int
-) -> None:
-    """SipHash-1-3 of `data[start:ends[i]]` for ascending `ends`, each byte read once, into `out[at_out:]`."""
+    data: Any, start: int, ends: Any, count: int, k0: Any, k1: Any, out: Any) -> None:
+    """SipHash-1-3 of `data[start:ends[i]]` for ascending `ends`, each byte read once, into `out`."""
     v0, v1, v2, v3 = k0 ^ _C0, k1 ^ _C1, k0 ^ _C2, k1 ^ _C3
     at = start
     for index in range(count):
@@ -87,4 +86,4 @@ def sip_prefixes(
             v0, v1, v2, v3 = _round(v0, v1, v2, v3 ^ word)
             v0 ^= word
             at += 8
-        out[at_out + index] = _finish(v0, v1, v2, v3, _last_word(data, at, size))
+        out[index] = _finish(v0, v1, v2, v3, _last_word(data, at, size))

@@ -21,9 +21,9 @@ def hex_value(byte: int) -> int:
 @njit(cache=True, nogil=True)
 def _named(packed: Any, text: Any, at: int, end: int) -> int:
     """The number of the reference whose name begins at `at`, or -1."""
-    for index in range(len(packed.references)):
-        begin = packed.references[index, 0]
-        size = packed.references[index, 1] - packed.references[index, 2] - begin
+    for index in range(packed.reference_count):
+        begin = packed.references[3 * index]
+        size = packed.references[3 * index + 1] - packed.references[3 * index + 2] - begin
         if at + size >= end or text[at + size] != 59:
             continue
         same = True
@@ -67,9 +67,9 @@ def reference_at(packed: Any, text: Any, at: int, end: int) -> bool:
 @njit(cache=True, nogil=True)
 def ends_in_reference(packed: Any, text: Any, begin: int, end: int) -> bool:
     """Whether a semicolon after `text[begin:end]` would make a named reference."""
-    for index in range(len(packed.references)):
-        first = packed.references[index, 0]
-        size = packed.references[index, 1] - packed.references[index, 2] - first
+    for index in range(packed.reference_count):
+        first = packed.references[3 * index]
+        size = packed.references[3 * index + 1] - packed.references[3 * index + 2] - first
         start = end - size
         if start - 1 < begin or text[start - 1] != 38:
             continue
@@ -133,12 +133,12 @@ def _unescape(packed: Any, text: Any, end: int, out: Any) -> int:
                     continue
             index = _named(packed, text, at + 1, end)
             if index >= 0:
-                last = packed.references[index, 1]
-                count = packed.references[index, 2]
+                last = packed.references[3 * index + 1]
+                count = packed.references[3 * index + 2]
                 for offset in range(count):
                     out[size + offset] = packed.bytes[last - count + offset]
                 size += count
-                at += last - count - packed.references[index, 0] + 2
+                at += last - count - packed.references[3 * index] + 2
                 continue
         out[size] = text[at]
         size += 1

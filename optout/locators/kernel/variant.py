@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from optout.locators.kernel.memory import PAD, copy_bytes
+from optout.locators.kernel.packed import GROUP
 from optout.locators.kernel.patterns import find_word, is_digit, lower, match_any, match_whole
 from optout.locators.kernel.scan import END, FLAGS, NETLOC_END, PATH_END, PIECES, SLASHES
 from optout.locators.rewrite import MAX_SUFFIXES
@@ -23,12 +24,12 @@ _EXTENSIONS = (
 @njit(cache=True, nogil=True)
 def _matches(packed: Any, group: int, column: int, text: Any, start: int, limit: int) -> bool:
     """Whether a pattern of the group, or one that every host has, matches the whole of `text[start:limit]`."""
-    first, last = packed.groups[0, column], packed.groups[0, column + 1]
+    first, last = packed.groups[column], packed.groups[column + 1]
     if match_whole(packed.bytes, packed.patterns, first, last, text, start, limit):
         return True
     if group == 0:
         return False
-    first, last = packed.groups[group, column], packed.groups[group, column + 1]
+    first, last = packed.groups[GROUP * group + column], packed.groups[GROUP * group + column + 1]
     return match_whole(packed.bytes, packed.patterns, first, last, text, start, limit)
 
 
@@ -52,7 +53,7 @@ def _strip_suffix(packed: Any, group: int, text: Any, begin: int, end: int) -> i
     reach = max(packed.longest[0], packed.longest[group])
     for at in range(end - 1, max(begin, end - 1 - reach), -1):
         byte = text[at]
-        if packed.suffix_heads[0, byte] or packed.suffix_heads[group, byte]:
+        if packed.suffix_heads[byte] or packed.suffix_heads[256 * group + int(byte)]:
             if _matches(packed, group, _SUFFIXES, text, at, end):
                 return at
     return end
@@ -78,8 +79,8 @@ def _ends_in_image(text: Any, begin: int, end: int) -> bool:
 def _name_parts(packed: Any, group: int, text: Any, begin: int, end: int) -> tuple[int, int, int]:
     """Begin and end of what is kept of the name's stem, and where its extension begins (`end`: none is kept)."""
     dot = _extension(text, begin, end)
-    first = packed.groups[group, _PREFIXES]
-    last = packed.groups[group, _PREFIXES + 1]
+    first = packed.groups[GROUP * group + _PREFIXES]
+    last = packed.groups[GROUP * group + _PREFIXES + 1]
     after = match_any(packed.bytes, packed.patterns, first, last, text, begin, dot)
     if 0 <= after < dot:
         begin = after
@@ -125,7 +126,7 @@ def _is_stamp(text: Any, begin: int, end: int) -> bool:
 
 @njit(cache=True, nogil=True)
 def _named(packed: Any, rule: int, text: Any, begin: int, end: int) -> bool:
-    first, last = packed.name_rules[rule, 0], packed.name_rules[rule, 1]
+    first, last = packed.name_rules[2 * rule], packed.name_rules[2 * rule + 1]
     return find_word(packed.bytes, packed.words, first, last, text, begin, end, False)
 
 
@@ -164,8 +165,8 @@ def _write_query(packed: Any, text: Any, begin: int, end: int, out: Any, size: i
 @njit(cache=True, nogil=True)
 def _cut(packed: Any, group: int, text: Any, begin: int, end: int) -> int:
     """Where the path ends when everything from the group's cut on is left out."""
-    first = packed.groups[group, _CUT]
-    size = packed.groups[group, _CUT + 1] - first
+    first = packed.groups[GROUP * group + _CUT]
+    size = packed.groups[GROUP * group + _CUT + 1] - first
     if size == 0:
         return end
     for at in range(begin + 1, end - size + 1):
@@ -229,8 +230,8 @@ def variant_row(packed: Any, text: Any, slashes: Any, meta: Any, group: int, out
     if group == 0 and not pieces and _is_plain(packed, text, slashes, meta):
         return 0
     netloc_end, path_end = meta[NETLOC_END], meta[PATH_END]
-    first = packed.groups[group, _HOST]
-    size = packed.groups[group, _HOST + 1] - first
+    first = packed.groups[GROUP * group + _HOST]
+    size = packed.groups[GROUP * group + _HOST + 1] - first
     if size:
         copy_bytes(packed.bytes, first, size, out, PAD)
     else:
@@ -238,6 +239,6 @@ def variant_row(packed: Any, text: Any, slashes: Any, meta: Any, group: int, out
         copy_bytes(text, PAD, size, out, PAD)
     stop = _cut(packed, group, text, netloc_end, path_end)
     end = _write_path(packed, group, text, netloc_end, stop, out, PAD + size)
-    if pieces and not packed.groups[group, _DROP]:
+    if pieces and not packed.groups[GROUP * group + _DROP]:
         end = _write_query(packed, text, path_end, meta[END], out, end)
     return end
