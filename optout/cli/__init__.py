@@ -1,1 +1,5 @@
-"""."""
+"""The `optout` command."""
+
+from optout.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,101 @@
+"""The command's root: which commands there are, and what an error becomes.
+
+Everything heavy is imported inside the commands, so that `optout --help` answers at once.
+"""
+
+import json
+import os
+import sys
+import traceback
+from typing import Annotated, NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from optout.cli import check, filtering, keys, snapshots, verify
+from optout.errors import OptoutError
+
+__all__ = ["app", "main", "run"]
+
+_INTERRUPTED = 130
+_BUG = 70
+
+app = typer.Typer(
+    name="optout",
+    help=(
+        "Find out what may not be trained on, and leave it out.\n\n"
+        "Build a signed snapshot of consent claims, check single items against it, filter data sets of any "
+        "size, and prove with a receipt what was done."
+    ),
+    epilog="Exit codes: 0 holds, 1 does not hold, 2 wrong usage, 3 bad input. Every command has --json.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            typer.echo(f"optout {version('optout')}")
+        except PackageNotFoundError:
+            typer.echo("optout (from a checkout)")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Typer shows the help given above."""
+
+
+app.command("check")(check.check)
+app.command("filter")(filtering.filter_command)
+app.command("verify")(verify.verify)
+app.command("keygen")(keys.keygen)
+app.add_typer(snapshots.app, name="snapshot")
+
+
+def main() -> NoReturn:
+    """Run the command and end the process with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command with these arguments and return its exit code."""
+    as_json = "--json" in arguments
+    try:
+        code = typer.main.get_command(app).main(arguments, prog_name="optout", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except OptoutError as error:
+        return _fail(error.code, str(error), error.exit_code, as_json=as_json)
+    except TyperException as error:
+        return _fail("usage", error.format_message(), 2, as_json=as_json)
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("optout: interrupted; run the same command again to go on", err=True)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; nothing may be written when Python flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception:  # noqa: BLE001
+        # A fault of the program must not look like "does not hold".
+        traceback.print_exc()
+        return _BUG
+
+
+def _fail(code: str, message: str, exit_code: int, *, as_json: bool) -> int:
+    """One clear line on stderr; programs that asked for JSON get an object on stdout as well."""
+    if message:
+        # Without arguments typer has shown the help, and says nothing more.
+        typer.echo(f"optout: {message}", err=True)
+    if as_json:
+        typer.echo(json.dumps({"error": {"code": code, "message": message}}))
+    return exit_code

@@ -1,0 +1,186 @@
+"""`optout filter`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from optout.cli.common import (
+    AtOption,
+    GradeOption,
+    JsonOption,
+    NamesOption,
+    NamesRule,
+    SnapshotOption,
+    TrustOption,
+    UseName,
+    UseOption,
+    make_question,
+    print_json,
+    progress_bar,
+    public_keys,
+)
+from optout.errors import UsageError
+from optout.filter.modes import Codec, MaskFormat, Mode
+
+if TYPE_CHECKING:
+    from optout.filter import ShardsFailed
+
+__all__ = ["filter_command"]
+
+_COLUMNS, _WRITING, _RUNNING = "Columns", "Output", "Running"
+
+
+def _column(role: str) -> Any:
+    return typer.Option(
+        f"--{role}-column",
+        metavar="NAME",
+        help=f"Column of {role}s.",
+        show_default=False,
+        rich_help_panel=_COLUMNS,
+    )
+
+
+def filter_command(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="Parquet metadata: a file, a directory, or a glob in quotes.", show_default=False
+        ),
+    ],
+    snapshot: SnapshotOption,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Directory for the output.", show_default=False)],
+    use: UseOption = UseName.AI_TRAIN_GENERATIVE,
+    mode: Annotated[
+        Mode, typer.Option(help="drop: rewrite without the rows. annotate: add columns. mask: list the rows.")
+    ] = Mode.DROP,
+    key: Annotated[
+        Path | None, typer.Option(help="The private key (PEM) that signs the receipt.", show_default=False)
+    ] = None,
+    at: AtOption = None,
+    min_grade: GradeOption = 0,
+    names: NamesOption = NamesRule.FLAG,
+    keep_terms: Annotated[
+        bool, typer.Option("--keep-terms", help="Keep rows whose owners set terms: you have met them.")
+    ] = False,
+    keep_errors: Annotated[
+        bool,
+        typer.Option(
+            "--keep-errors", help="Keep rows that cannot be judged. Consent fails closed without it."
+        ),
+    ] = False,
+    mask_format: Annotated[
+        MaskFormat,
+        typer.Option(
+            help="rows: those to leave out. datacomp: uids to keep. nemo: ids to remove.",
+            rich_help_panel=_WRITING,
+        ),
+    ] = MaskFormat.ROWS,
+    codec: Annotated[
+        Codec | None,
+        typer.Option(
+            help="Parquet codec; the input's own if left out.",
+            show_default=False,
+            rich_help_panel=_WRITING,
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Do everything anew, whatever OUT holds of earlier runs.",
+            rich_help_panel=_WRITING,
+        ),
+    ] = False,
+    url_column: Annotated[str | None, _column("url")] = None,
+    text_column: Annotated[str | None, _column("text")] = None,
+    sha256_column: Annotated[str | None, _column("sha256")] = None,
+    md5_column: Annotated[str | None, _column("md5")] = None,
+    id_column: Annotated[str | None, _column("id")] = None,
+    processes: Annotated[
+        int | None, typer.Option("--processes", "-p", min=1, help="Shards at once; one a core if left out.")
+    ] = None,
+    trust: TrustOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Filter Parquet metadata with a snapshot, and sign a receipt of it.
+
+    Shards that are finished are not done again: after a crash or Ctrl-C, run the same command to go on.
+    """
+    from optout.filter import ColumnNames, Settings, ShardsFailed, filter_dataset
+    from optout.snapshot import open_snapshot
+
+    if mode is not Mode.MASK and mask_format is not MaskFormat.ROWS:
+        raise UsageError("--mask-format needs --mode mask", code="mask_format")
+    if trust:
+        open_snapshot(snapshot, trust=public_keys(trust))
+    columns = ColumnNames(url_column, text_column, sha256_column, md5_column, id_column)
+    settings = Settings(mode, mask_format, keep_terms, keep_errors, codec and codec.value, columns)
+    with progress_bar(lambda: _count_rows(source, out), "rows") as progress:
+        try:
+            summary = filter_dataset(
+                source,
+                out,
+                snapshot=snapshot,
+                question=make_question(use, at, min_grade, names),
+                mode=mode,
+                key=key,
+                processes=processes,
+                overwrite=overwrite,
+                settings=settings,
+                progress=progress,
+            )
+        except ShardsFailed as failure:
+            return _show_failures(failure, as_json=as_json)
+    content = summary.as_json()
+    if as_json:
+        print_json(content)
+    else:
+        _show(content)
+    return 0
+
+
+def _count_rows(source: str, out: Path) -> int:
+    """Rows of all shards, from their footers; shards that cannot be read are reported later."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from optout.filter.source import find_shards
+
+    rows = 0
+    for shard in find_shards(source, out):
+        try:
+            rows += pq.read_metadata(shard.path).num_rows
+        except (pa.ArrowException, OSError):
+            continue
+    return rows
+
+
+def _show(summary: dict[str, Any]) -> None:
+    reasons = ", ".join(f"{count:,} by {kind}" for kind, count in summary["reasons"].items())
+    errors = ", ".join(f"{count:,} {why}" for why, count in summary["error_reasons"].items())
+    resumed = f", {summary['resumed']} of them finished before" if summary["resumed"] else ""
+    typer.echo(f"rows     {summary['rows']:>14,}   in {summary['shards']} shards{resumed}")
+    typer.echo(f"kept     {summary['kept']:>14,}")
+    typer.echo(f"dropped  {summary['dropped']:>14,}   {reasons}".rstrip())
+    typer.echo(f"errors   {summary['errors']:>14,}   {errors}".rstrip())
+    if summary["flagged"]:
+        typer.echo(f"flagged  {summary['flagged']:>14,}   by name, for review")
+    typer.echo(f"speed    {summary['rows_per_s']:>14,}   rows a second")
+    if summary["receipt"]:
+        typer.echo(f"receipt  {summary['receipt']}  sha256 {summary['receipt_sha256']}")
+    else:
+        typer.echo("receipt  none: give --key to get one")
+
+
+def _show_failures(failure: "ShardsFailed", *, as_json: bool) -> int:
+    """Tell which shards failed; returns the exit code."""
+    summary = failure.summary.as_json()
+    if as_json:
+        print_json(summary | {"error": {"code": failure.code, "message": str(failure)}})
+    done = summary["shards"] - len(summary["failed"])
+    typer.echo(f"{done} of {summary['shards']} shards are done; these are not:", err=True)
+    for failed in summary["failed"]:
+        typer.echo(f"  {failed['detail']}", err=True)
+    typer.echo(f"optout: {failure}", err=True)
+    return failure.exit_code

@@ -1,0 +1,86 @@
+"""Finding the URL, caption, digest and id columns of LAION, DataComp, COYO and img2dataset files."""
+
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from optout.errors import BadInput
+from optout.filter.settings import ColumnNames
+
+__all__ = ["KNOWN", "Found", "find_columns"]
+
+#: What each role is called in the data sets of the field, best first.
+KNOWN = {
+    "url": ("URL", "url"),
+    "text": ("TEXT", "caption", "text", "CAPTION"),
+    "sha256": ("sha256", "SHA256"),
+    "md5": ("md5", "MD5"),
+    "id": ("uid", "id", "SAMPLE_ID", "key"),
+}
+_JUDGED_BY = ("url", "sha256", "md5")
+
+
+class Found(NamedTuple):
+    """Names of the columns a file really has for each role; None where there is none."""
+
+    url: str | None
+    text: str | None
+    sha256: str | None
+    md5: str | None
+    id: str | None
+
+
+def find_columns(schema: pa.Schema, wanted: ColumnNames, shard: str) -> Found:
+    """Which columns of `schema` hold what.
+
+    Raises:
+        BadInput: a column was named that is not there (`missing_column`), none of those that rows are judged
+            by is there, or one of them holds neither text nor bytes (`column_type`).
+    """
+    found = Found(*(_find(schema, role, getattr(wanted, role), shard) for role in Found._fields))
+    if not any(getattr(found, role) for role in _JUDGED_BY):
+        raise BadInput(
+            f"{shard}: no column with URLs or digests was found; name it with --url-column, --sha256-column "
+            f"or --md5-column. {_there_are(schema)}",
+            code="missing_column",
+        )
+    for role in ("url", "text", "sha256", "md5"):
+        name = getattr(found, role)
+        if name is not None and not _is_textual(schema.field(name).type):
+            raise BadInput(
+                f"{shard}: column {name!r} should hold text for {role}, but its type is "
+                f"{schema.field(name).type}",
+                code="column_type",
+            )
+    return found
+
+
+def _find(schema: pa.Schema, role: str, wanted: str | None, shard: str) -> str | None:
+    if wanted is None:
+        # A name that occurs twice cannot be told apart, so it counts as not there.
+        return next((name for name in KNOWN[role] if len(schema.get_all_field_indices(name)) == 1), None)
+    if len(schema.get_all_field_indices(wanted)) != 1:
+        raise BadInput(
+            f"{shard}: no column {wanted!r} for {role}. {_there_are(schema)}", code="missing_column"
+        )
+    return wanted
+
+
+def _there_are(schema: pa.Schema) -> str:
+    return f"The columns are: {', '.join(schema.names) or 'none'}"
+
+
+def _is_textual(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _is_textual(kind.value_type)
+    tests = (
+        pa.types.is_string,
+        pa.types.is_large_string,
+        pa.types.is_string_view,
+        pa.types.is_binary,
+        pa.types.is_large_binary,
+        pa.types.is_binary_view,
+        pa.types.is_fixed_size_binary,
+        pa.types.is_null,
+    )
+    return any(test(kind) for test in tests)

@@ -1,0 +1,339 @@
+"""A whole data set: every shard, what is done already, and the receipt at the end."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from optout import dsse
+from optout.engine import Question
+from optout.errors import BadInput, UsageError
+from optout.filter.atomic import ensure_directory, sha256_of, write_atomic
+from optout.filter.domains import merge_counts
+from optout.filter.marker import load_result, marker_of, read_domains, remove_output, still_holds
+from optout.filter.modes import Codec, MaskFormat, Mode
+from optout.filter.pool import Failure, Task, run_tasks
+from optout.filter.results import Counts, ShardResult
+from optout.filter.settings import Settings, at_of, plan_of
+from optout.filter.sinks import save_uids
+from optout.filter.source import Shard, find_shards
+from optout.keys import PrivateKey, load_private
+from optout.receipt import RECEIPT_NAME, SnapshotFacts, Subject, make_statement, sign_statement, signer_of
+from optout.snapshot import Snapshot, open_snapshot
+from optout.snapshot.manifest import ENVELOPE_NAME, PAYLOAD_TYPE
+
+__all__ = ["KEPT_UIDS", "ShardsFailed", "Summary", "filter_dataset"]
+
+#: The one file that DataComp's resharder takes, made of all shards' uids.
+KEPT_UIDS = "kept_uids.npy"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run came to; `as_json` is what `optout filter --json` prints.
+
+    Attributes:
+        counts: what became of the rows of all shards.
+        shards: how many shards there are.
+        resumed: how many of them an earlier run had finished.
+        failed: shards that could not be done.
+        seconds: of this run.
+        rows_done: rows that this run read.
+        snapshot: its digest.
+        plan: snapshot, question and settings.
+        out: the output directory.
+        receipt, receipt_sha256: the receipt's path and digest; None without key or with failed shards.
+    """
+
+    counts: Counts
+    shards: int
+    resumed: int
+    failed: tuple[Failure, ...]
+    seconds: float
+    rows_done: int
+    snapshot: str
+    plan: dict[str, Any]
+    out: str
+    receipt: str | None
+    receipt_sha256: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        question, settings = self.plan["question"], self.plan["settings"]
+        return {
+            **asdict(self.counts),
+            "mode": str(settings["mode"]),
+            **question,
+            "shards": self.shards,
+            "resumed": self.resumed,
+            "failed": [failure._asdict() for failure in self.failed],
+            "seconds": round(self.seconds, 3),
+            "rows_per_s": round(self.rows_done / self.seconds) if self.seconds else 0,
+            "snapshot": self.snapshot,
+            "out": self.out,
+            "receipt": self.receipt,
+            "receipt_sha256": self.receipt_sha256,
+        }
+
+
+class ShardsFailed(BadInput):
+    """Some shards could not be done; the others are finished. `summary` has the counts and the reasons."""
+
+    def __init__(self, summary: Summary) -> None:
+        first = summary.failed[0]
+        more = f" (and {len(summary.failed) - 1} more shards failed)" if len(summary.failed) > 1 else ""
+        super().__init__(f"{first.detail}{more}; no receipt was written", code=first.code)
+        self.summary = summary
+
+
+def filter_dataset(
+    source: str | Path,
+    out: str | Path,
+    *,
+    snapshot: Snapshot | str | Path,
+    question: Question,
+    mode: Mode | str = Mode.DROP,
+    key: PrivateKey | str | Path | None = None,
+    processes: int | None = None,
+    overwrite: bool = False,
+    settings: Settings | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> Summary:
+    """Filter every Parquet shard that `source` names into the directory `out`.
+
+    A shard that an earlier run finished with the same snapshot, question and settings is not done again; if
+    the question has no time, that run's time is carried on.
+
+    Args:
+        source: a file, a directory or a glob.
+        out: directory for the outputs, which keep the shards' names.
+        snapshot: the directory of a snapshot, or an open one (then everything is done in this process).
+        question: use, time, grade, names.
+        mode: `drop`, `annotate` or `mask`; `settings` has the rest.
+        key: signs the receipt; without it there is none.
+        processes: how many at once; None for one a core.
+        overwrite: do everything anew, whatever `out` holds of earlier runs.
+        settings: what is kept, columns, codec; its mode is replaced by `mode`.
+        progress: called with numbers of rows done.
+
+    Raises:
+        ShardsFailed: shards with bad input; the others are done, there is no receipt.
+        BadInput: nothing to filter, a bad key.
+        UsageError: `out` holds something else, or the output of another snapshot or question.
+        OptoutError: the disk is full.
+    """
+    started = _Start(time.monotonic(), datetime.now(UTC))
+    signer = load_private(key) if isinstance(key, str | Path) else key
+    settings = replace(settings or Settings(), mode=Mode(mode))
+    if settings.codec is not None and settings.codec not in list(Codec):
+        raise UsageError(f"unknown codec {settings.codec!r}: {', '.join(Codec)}", code="unknown_codec")
+    run = _prepare(source, Path(out), snapshot, question, settings, overwrite=overwrite)
+    if progress is not None:
+        progress(sum(result.counts.rows for result in run.finished.values()))
+    where = snapshot if isinstance(snapshot, Snapshot) else Path(snapshot)
+    count = processes or len(os.sched_getaffinity(0))
+    done = list(run_tasks(run.waiting, where, run.question, settings, processes=count, progress=progress))
+    summary, results = _summarise(run, done, started)
+    if summary.failed:
+        raise ShardsFailed(summary)
+    if settings.mode is Mode.MASK and settings.mask_format is MaskFormat.DATACOMP:
+        _merge_uids(run.out, results)
+    if signer is not None:
+        receipt = _sign(run, results, signer, started.at)
+        summary = replace(summary, receipt=str(receipt), receipt_sha256=sha256_of(receipt))
+    return replace(summary, seconds=time.monotonic() - started.clock)
+
+
+class _Start(NamedTuple):
+    clock: float
+    at: datetime
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run made ready: the output directory is ours, and it is known what is left to do."""
+
+    out: Path
+    snapshot: Snapshot
+    question: Question
+    settings: Settings
+    plan: dict[str, Any]
+    tasks: list[Task]
+    finished: dict[str, ShardResult]
+    signed_by: tuple[str, ...]
+
+    @property
+    def waiting(self) -> list[Task]:
+        return [task for task in self.tasks if task.output not in self.finished]
+
+
+def _prepare(
+    source: str | Path,
+    out: Path,
+    where: Snapshot | str | Path,
+    question: Question,
+    settings: Settings,
+    *,
+    overwrite: bool,
+) -> _Run:
+    snapshot = where if isinstance(where, Snapshot) else open_snapshot(where)
+    tasks = [_task(shard, out, settings) for shard in find_shards(source, out)]
+    _require_distinct(tasks)
+    earlier = {task.output: result for task in tasks if (result := load_result(task.out)) is not None}
+    if not overwrite:
+        question = _carry_time_on(question, snapshot, settings, earlier)
+    question = replace(question, at=at_of(question))
+    plan = plan_of(snapshot.digest, question, settings)
+    ensure_directory(out)
+    _require_ours(out, tasks, overwrite=overwrite)
+    finished = {} if overwrite else _finished(tasks, earlier, plan)
+    run = _Run(out, snapshot, question, settings, plan, tasks, finished, _signers_of(where))
+    if run.waiting:
+        # A receipt must never stand beside files that it does not speak of.
+        for name in (RECEIPT_NAME, KEPT_UIDS):
+            (out / name).unlink(missing_ok=True)
+    return run
+
+
+def _task(shard: Shard, out: Path, settings: Settings) -> Task:
+    uids = settings.mode is Mode.MASK and settings.mask_format is MaskFormat.DATACOMP
+    name = Path(shard.name).with_suffix(".npy").as_posix() if uids else shard.name
+    return Task(shard, name, out / name)
+
+
+def _require_distinct(tasks: list[Task]) -> None:
+    for name, count in Counter([RECEIPT_NAME, KEPT_UIDS, *(task.output for task in tasks)]).items():
+        if count > 1:
+            raise UsageError(f"more than one output would be called {name}", code="name_clash")
+
+
+def _carry_time_on(
+    question: Question, snapshot: Snapshot, settings: Settings, earlier: dict[str, ShardResult]
+) -> Question:
+    """A question without a time, asked again to go on with a run, asks about that run's time."""
+    for result in earlier.values() if question.at is None else ():
+        dated = replace(question, at=datetime.fromisoformat(result.plan["question"]["at"]))
+        if plan_of(snapshot.digest, dated, settings) == result.plan:
+            return dated
+    return question
+
+
+def _require_ours(out: Path, tasks: list[Task], *, overwrite: bool) -> None:
+    """Refuse a directory with files that no receipt could speak of; remove those of shards gone."""
+    expected = {task.output for task in tasks} | {RECEIPT_NAME, KEPT_UIDS}
+    for path in sorted(out.rglob("*")):
+        name = path.relative_to(out)
+        if path.is_dir() or any(part.startswith(".") for part in name.parts):
+            continue
+        marked = marker_of(path).exists()
+        if marked and name.as_posix() not in expected and overwrite:
+            remove_output(path)
+        elif name.as_posix() not in expected:
+            what = "is of an earlier run with other inputs" if marked else "was not written by a filter run"
+            advice = "use --overwrite or another --out" if marked else "choose another --out"
+            raise UsageError(f"{path} {what}; {advice}", code="output_exists")
+        elif not marked and not overwrite and path.name not in {RECEIPT_NAME, KEPT_UIDS}:
+            raise UsageError(
+                f"{path} is there already and no filter run finished it; use --overwrite or another --out",
+                code="output_exists",
+            )
+
+
+def _finished(
+    tasks: list[Task], earlier: dict[str, ShardResult], plan: dict[str, Any]
+) -> dict[str, ShardResult]:
+    """The shards that need not be done again.
+
+    Raises:
+        UsageError: one was done with another snapshot, question or settings (`other_run`).
+    """
+    finished = {}
+    for task in tasks:
+        result = earlier.get(task.output)
+        if result is None:
+            continue
+        if result.plan != plan:
+            raise UsageError(
+                f"{task.out} was made with another {_difference(result.plan, plan)}; "
+                "use --overwrite or another --out",
+                code="other_run",
+            )
+        if still_holds(result, task.shard.path, task.out):
+            finished[task.output] = result
+    return finished
+
+
+def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """What differs between two plans, for people."""
+    for part in ("snapshot", "question", "settings"):
+        if before.get(part) == now[part]:
+            continue
+        if part == "snapshot":
+            return f"snapshot ({str(before.get(part))[:16]}…, now {now[part][:16]}…)"
+        names = [name for name, value in now[part].items() if before[part].get(name) != value]
+        return ", ".join(f"{name} ({before[part].get(name)}, now {now[part][name]})" for name in names)
+    return "program version"
+
+
+def _summarise(
+    run: _Run, done: list[ShardResult | Failure], started: _Start
+) -> tuple[Summary, list[ShardResult]]:
+    fresh = [item for item in done if isinstance(item, ShardResult)]
+    results = sorted([*run.finished.values(), *fresh], key=lambda result: result.name)
+    summary = Summary(
+        counts=sum((result.counts for result in results), Counts()),
+        shards=len(run.tasks),
+        resumed=len(run.finished),
+        failed=tuple(sorted(item for item in done if isinstance(item, Failure))),
+        seconds=time.monotonic() - started.clock,
+        rows_done=sum(result.counts.rows for result in fresh),
+        snapshot=run.snapshot.digest,
+        plan=run.plan,
+        out=str(run.out),
+        receipt=None,
+        receipt_sha256=None,
+    )
+    return summary, results
+
+
+def _merge_uids(out: Path, results: list[ShardResult]) -> None:
+    halves = [np.load(out / result.output).view("u8").reshape(-1, 2) for result in results]
+    write_atomic(out / KEPT_UIDS, lambda part: save_uids(part, halves))
+
+
+def _sign(run: _Run, results: list[ShardResult], signer: PrivateKey, started_at: datetime) -> Path:
+    """Write the receipt; one that stands there for the same finished files by the same key stays."""
+    path = run.out / RECEIPT_NAME
+    if path.exists() and signer_of(path) == signer.key_id:
+        return path
+    outputs = [Subject(result.output, result.output_file.sha256) for result in results]
+    if (run.out / KEPT_UIDS).exists():
+        outputs.append(Subject(KEPT_UIDS, sha256_of(run.out / KEPT_UIDS)))
+    domains = merge_counts(read_domains(run.out / result.output) for result in results)
+    statement = make_statement(
+        outputs,
+        results,
+        snapshot=_facts(run),
+        domains=domains,
+        started=started_at,
+    )
+    write_atomic(path, lambda part: part.write_bytes(sign_statement(statement, signer)))
+    return path
+
+
+def _facts(run: _Run) -> SnapshotFacts:
+    manifest = run.snapshot.manifest
+    return SnapshotFacts(run.snapshot.digest, run.signed_by, manifest.checkpoint, manifest.thresholds)
+
+
+def _signers_of(snapshot: Snapshot | str | Path) -> tuple[str, ...]:
+    """Ids of the keys that signed a snapshot on disk; one in memory only is signed by nobody."""
+    if isinstance(snapshot, Snapshot):
+        return ()
+    envelope = dsse.read_envelope((Path(snapshot) / ENVELOPE_NAME).read_bytes(), PAYLOAD_TYPE)
+    return tuple(key_id for key_id, _ in envelope.signatures)

@@ -1,0 +1,85 @@
+"""Completion markers: what makes a filter run resumable.
+
+Beside the output `a.parquet` stands `.a.parquet.done.json`, written last, and `.a.parquet.domains.arrow` with
+the domains of the rows kept. Hidden files, because Parquet readers given the directory pass them by.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from optout.filter.atomic import sha256_of, write_atomic
+from optout.filter.results import Counts, Described, ShardResult
+
+__all__ = ["load_result", "marker_of", "read_domains", "remove_output", "still_holds", "write_marker"]
+
+VERSION = 1
+
+
+def marker_of(output: Path) -> Path:
+    """Where the marker of an output file is."""
+    return output.with_name(f".{output.name}.done.json")
+
+
+def _domains_of(output: Path) -> Path:
+    return output.with_name(f".{output.name}.domains.arrow")
+
+
+def write_marker(output: Path, result: ShardResult, domains: pa.Table) -> None:
+    """Note that `output` is finished."""
+
+    def fill(part: Path) -> None:
+        options = pa.ipc.IpcWriteOptions(compression="zstd")
+        with (
+            pa.OSFile(str(part), "wb") as sink,
+            pa.ipc.new_file(sink, domains.schema, options=options) as file,
+        ):
+            file.write_table(domains)
+
+    content = json.dumps({"version": VERSION, **asdict(result)}, indent=1, sort_keys=True)
+    write_atomic(_domains_of(output), fill)
+    write_atomic(marker_of(output), lambda part: part.write_text(content, encoding="utf-8"))
+
+
+def read_domains(output: Path) -> pa.Table:
+    """The domains counted for `output`, a table of `COUNT_SCHEMA`."""
+    with pa.OSFile(str(_domains_of(output)), "rb") as source:
+        return pa.ipc.open_file(source).read_all()
+
+
+def load_result(output: Path) -> ShardResult | None:
+    """What the marker of `output` says; None if there is none that can be read."""
+    try:
+        content: dict[str, Any] = json.loads(marker_of(output).read_bytes())
+        if content.pop("version") != VERSION or not _domains_of(output).exists():
+            return None
+        for key in ("input_file", "output_file"):
+            content[key] = Described(*content[key])
+        return ShardResult(**{**content, "counts": Counts(**content["counts"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def still_holds(result: ShardResult, source: Path, output: Path) -> bool:
+    """Whether input and output are still the files that the marker speaks of."""
+    return _is_same(source, result.input_file) and _is_same(output, result.output_file)
+
+
+def remove_output(output: Path) -> None:
+    """Remove an output file and all that stands beside it."""
+    for path in (marker_of(output), _domains_of(output), output):
+        path.unlink(missing_ok=True)
+
+
+def _is_same(path: Path, described: Described) -> bool:
+    """Same size and time; where only the time differs (the file was copied) the content decides."""
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    if found.st_size != described.bytes:
+        return False
+    return found.st_mtime_ns == described.mtime_ns or sha256_of(path) == described.sha256

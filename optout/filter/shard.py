@@ -1,0 +1,172 @@
+"""One shard: a pure function of (input file, snapshot, question, settings) to an output file.
+
+multiprocessing, Ray or Spark map `filter_shard` over paths; nothing else is shared between shards.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from optout.engine import ItemError, Items, Question, Verdicts
+from optout.errors import BadInput, OptoutError
+from optout.filter.atomic import sha256_of, write_atomic
+from optout.filter.columns import Found, find_columns
+from optout.filter.domains import DomainCounter
+from optout.filter.marker import write_marker
+from optout.filter.parquet import Source
+from optout.filter.results import Counts, Described, ShardResult
+from optout.filter.settings import Settings, at_of, plan_of
+from optout.filter.sinks import Judged, Sink, columns_read, make_sink
+from optout.snapshot import Snapshot, open_snapshot
+from optout.words import Outcome, SelectorKind
+
+__all__ = ["filter_shard"]
+
+
+def filter_shard(
+    source: str | Path,
+    out: str | Path,
+    snapshot: Snapshot | str | Path,
+    question: Question,
+    settings: Settings | None = None,
+    *,
+    name: str | None = None,
+    output: str | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> ShardResult:
+    """Filter one Parquet file. `out` appears whole, and after it the marker `.<name>.done.json` beside it.
+
+    Args:
+        source: the input file.
+        out: the file to write; what was there is replaced.
+        snapshot: an open one, or the directory of one.
+        question: use, time, grade, names; without a time: now.
+        settings: mode and what else; `Settings()` drops.
+        name: what to call the input in messages and in the receipt; its file name if not given.
+        output: what to call the output in the receipt; its file name if not given.
+        progress: called with a number of rows each time that many more are done.
+
+    Raises:
+        BadInput: the file is empty, cut short, not Parquet, or lacks the columns.
+        UsageError: the output cannot be written, or has a column that `annotate` adds.
+        OptoutError: the disk is full.
+    """
+    started = time.perf_counter()
+    source, out, settings = Path(source), Path(out), settings or Settings()
+    name = name or source.name
+    opened = snapshot if isinstance(snapshot, Snapshot) else open_snapshot(snapshot)
+    question = replace(question, at=at_of(question))
+    before = _stat(source, name)
+    domains = DomainCounter()
+    counts, digest = write_atomic(
+        out, lambda part: _write(_Job(source, name, opened, question, settings, domains, progress), part)
+    )
+    read = Described(sha256_of(source), *before)
+    if _stat(source, name) != before:
+        raise BadInput(f"{name}: the file changed while it was read", code="changed_input")
+    written = Described(digest, out.stat().st_size, out.stat().st_mtime_ns)
+    result = ShardResult(
+        name=name,
+        output=output or out.name,
+        input_file=read,
+        output_file=written,
+        counts=counts,
+        plan=plan_of(opened.digest, question, settings),
+        seconds=round(time.perf_counter() - started, 3),
+    )
+    write_marker(out, result, domains.table())
+    return result
+
+
+@dataclass(frozen=True)
+class _Job:
+    source: Path
+    name: str
+    snapshot: Snapshot
+    question: Question
+    settings: Settings
+    domains: DomainCounter
+    progress: Callable[[int], object] | None
+
+
+def _stat(path: Path, name: str) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise BadInput(f"{name}: cannot be read: {error.strerror}", code="unreadable") from error
+    return found.st_size, found.st_mtime_ns
+
+
+def _write(job: _Job, part: Path) -> tuple[Counts, str]:
+    """Fill `part`; returns the counts and the digest of what was written."""
+    with Source(job.source, job.name) as source:
+        found = find_columns(source.schema, job.settings.columns, job.name)
+        sink = make_sink(part, source, job.settings, found, job.snapshot)
+        counts = Counts()
+        for judged in _judged(job, source, found, sink):
+            sink.add(judged)
+            counts += _count(judged)
+            if found.url is not None:
+                job.domains.add(judged.batch.column(found.url), judged.keep)
+            if job.progress is not None:
+                job.progress(judged.batch.num_rows)
+        sink.close()
+    return counts, sha256_of(part)
+
+
+def _judged(job: _Job, source: Source, found: Found, sink: Sink) -> Iterator[Judged]:
+    """The shard's rows with their answers, batch by batch; tells the sink where row groups end."""
+    names = job.question.names != "ignore" and job.snapshot.first_words is not None
+    columns = columns_read(job.settings, found, names=names)
+    keeps, first = job.settings.keeps, 0
+    for group in range(source.groups):
+        for batch in source.batches(group, columns):
+            verdicts = _judge(job, batch, found, names=names)
+            yield Judged(batch, first, verdicts, keeps[verdicts.outcome])
+            first += batch.num_rows
+        sink.end_group()
+
+
+def _judge(job: _Job, batch: pa.RecordBatch, found: Found, *, names: bool) -> Verdicts:
+    def column(name: str | None) -> pa.Array | None:
+        return None if name is None else batch.column(name)
+
+    items = Items(
+        batch.num_rows,
+        url=column(found.url),
+        text=column(found.text) if names else None,
+        sha256=column(found.sha256),
+        md5=column(found.md5),
+    )
+    try:
+        return job.snapshot.judge(items, job.question)
+    except OptoutError as error:
+        raise BadInput(f"{job.name}: {error}", code=error.code) from error
+
+
+def _count(judged: Judged) -> Counts:
+    outcome, keep = judged.verdicts.outcome, judged.keep
+    failed = outcome == Outcome.ERROR
+    by_outcome = np.bincount(outcome, minlength=len(Outcome))
+    left_out = np.bincount(judged.verdicts.kind[~keep & ~failed], minlength=16)
+    errors = np.bincount(judged.verdicts.error[failed])
+    kept = int(keep.sum())
+    return Counts(
+        rows=len(outcome),
+        kept=kept,
+        dropped=int(left_out.sum()),
+        errors=int(by_outcome[Outcome.ERROR]),
+        flagged=int(judged.verdicts.flagged.sum()),
+        reasons={SelectorKind(kind).label: count for kind, count in _nonzero(left_out)},
+        error_reasons={ItemError(code).label: count for code, count in _nonzero(errors)},
+        outcomes={Outcome(code).label: count for code, count in _nonzero(by_outcome)},
+    )
+
+
+def _nonzero(counts: npt.NDArray[np.intp]) -> list[tuple[int, int]]:
+    return [(number, count) for number, count in enumerate(counts.tolist()) if count]
