@@ -38,7 +38,7 @@ class Line:
 
     @property
     def shown(self) -> str:
-        """The canonical form as people know it; a name stays as it is written, for only its matching folds it."""
+        """The canonical form as people know it; a name stays as written, only its matching folds it."""
         return self.written if self.kind is SelectorKind.NAME else shown(self.kind, self.value)
 
     @property

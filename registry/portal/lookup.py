@@ -123,7 +123,7 @@ def _findings(reasons: list[Mapping[str, Any]]) -> list[Finding]:
 
 
 def _recorded(public_ids: list[str]) -> dict[str, Claim]:
-    """The claims as the database has them. The answer stands without: while it is away, less is told about them."""
+    """The claims as the database has them; while it is away the answer stands, and tells less of them."""
     try:
         return {str(claim.public_id): claim for claim in Claim.objects.filter(public_id__in=public_ids)}
     except (DatabaseError, InterfaceError):

@@ -5,7 +5,14 @@ from typing import Any
 from allauth.account import forms as allauth
 from django.utils.translation import gettext_lazy as _
 
-__all__ = ["AddEmailForm", "ConfirmEmailForm", "ConfirmLoginForm", "LoginForm", "RequestCodeForm", "SignupForm"]
+__all__ = [
+    "AddEmailForm",
+    "ConfirmEmailForm",
+    "ConfirmLoginForm",
+    "LoginForm",
+    "RequestCodeForm",
+    "SignupForm",
+]
 
 _LABELS = {"login": _("E-mail address"), "email": _("E-mail address"), "code": _("The code from the mail")}
 

@@ -84,7 +84,9 @@ def new_page(browser: Browser, live_server: LiveServer) -> Iterator[NewPage]:
     contexts: list[BrowserContext] = []
     errors: list[str] = []
 
-    def make(*, dark: bool = False, width: int = 1280, script: bool = True, user: "User | None" = None) -> Page:
+    def make(
+        *, dark: bool = False, width: int = 1280, script: bool = True, user: "User | None" = None
+    ) -> Page:
         context = browser.new_context(
             base_url=live_server.url,
             color_scheme="dark" if dark else "light",
@@ -111,10 +113,13 @@ def new_page(browser: Browser, live_server: LiveServer) -> Iterator[NewPage]:
 def person(transactional_db: None) -> "User":
     """A user with a party of her own."""
     # pytest reads this file before Django is set up, so its models are imported here.
+    from allauth.account.models import EmailAddress
+
     from registry.models import Party, User
     from registry.services.parties import create_party
 
     user = User.objects.create_user("ada@example.org")
+    EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
     create_party(user, Party.Kind.PERSON, "Ada Lindqvist")
     return user
 

@@ -11,6 +11,7 @@ from registry.actor import Actor
 from registry.models import ApiKey, Claim, Import, ImportRejection, Party, User
 from registry.services.claims import register_claim, withdraw_claim
 from registry.services.keys import create_key
+from registry.services.parties import create_party
 
 __all__ = ["PAGES", "Gallery", "fill"]
 
@@ -26,18 +27,28 @@ class Gallery:
     key: ApiKey
     sent: Import
     newcomer: User
+    beginner: User
 
 
 def fill(user: User) -> Gallery:
-    """Claims of every decision and status, a key, an import with refused rows; and a user without a party."""
+    """Claims of every decision and status, a key, an import with refused rows; and users without claims and without a party."""
     actor = Actor(party=Party.objects.of_user(user).get(), user=user, application="portal")
     claim = _claim(actor, Decision.DENY, (SelectorKind.URL, PICTURE), (SelectorKind.NAME, "Ada Lindqvist"))
-    _claim(actor, Decision.TERMS, (SelectorKind.PREFIX, "https://example.net/ada/prints"), title="Prints, 2019–2026")
-    _claim(actor, Decision.ALLOW, (SelectorKind.URL, "https://example.org/press/portrait.jpg"), uses=Use.SEARCH)
+    _claim(
+        actor,
+        Decision.TERMS,
+        (SelectorKind.PREFIX, "https://example.net/ada/prints"),
+        title="Prints, 2019–2026",
+    )
+    _claim(
+        actor, Decision.ALLOW, (SelectorKind.URL, "https://example.org/press/portrait.jpg"), uses=Use.SEARCH
+    )
     gone = _claim(actor, Decision.DENY, (SelectorKind.DOMAIN, "sketches.example.org"))
     withdraw_claim(acting=actor, claim=gone)
     key, _ = create_key(acting=actor, name="The site’s publishing script", scopes=["check", "claims:write"])
-    return Gallery(claim, key, _import(actor.party), User.objects.create_user("new@example.org"))
+    beginner = User.objects.create_user("beginner@example.org")
+    create_party(beginner, Party.Kind.ORGANISATION, "Museum of Tides")
+    return Gallery(claim, key, _import(actor.party), User.objects.create_user("new@example.org"), beginner)
 
 
 def _claim(
@@ -97,7 +108,9 @@ PAGES: dict[str, tuple[str, Callable[[Gallery], str]]] = {
     "missing": ("nobody", lambda _: "/nothing/"),
     "mail": ("nobody", lambda _: "/mail/"),
     "welcome": ("newcomer", lambda _: "/welcome/"),
-    "claims-empty": ("newcomer", lambda _: "/claims/"),
+    "claims-empty": ("beginner", lambda _: "/claims/"),
+    "keys-empty": ("beginner", lambda _: "/keys/"),
+    "imports-empty": ("beginner", lambda _: "/imports/"),
     "claims": ("person", lambda _: "/claims/"),
     "claims-withdrawn": ("person", lambda _: "/claims/?status=withdrawn"),
     "claim": ("person", lambda made: f"/claims/{made.claim.public_id}/"),

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
-
 from browser.conftest import NewPage
 from browser.gallery import PAGES, Gallery, fill
+from playwright.sync_api import Page
+
 from registry.models import User
 
 pytestmark = pytest.mark.browser
@@ -58,6 +58,7 @@ STEPS: dict[str, tuple[str, Callable[[Page], None]]] = {
     "opt-out-preview": ("person", preview),
     "key-made": ("person", make_key),
     "code": ("nobody", ask_for_code),
+    "mail-with-code": ("nobody", lambda page: page.get_by_role("link", name="Read the code").click()),
 }
 
 
@@ -76,7 +77,9 @@ def test_axe_finds_nothing_on_any_page(new_page: NewPage, person: User, gallery:
     assert not faults, "\n".join(f"--- {name}\n{report}" for name, report in faults.items())
 
 
-@pytest.mark.parametrize("dark", [False, True] if PICTURES else [False], ids=["light", "dark"][: 2 if PICTURES else 1])
+@pytest.mark.parametrize(
+    "dark", [False, True] if PICTURES else [False], ids=["light", "dark"][: 2 if PICTURES else 1]
+)
 def test_nothing_scrolls_sideways_at_360_pixels(
     new_page: NewPage, person: User, gallery: Gallery, dark: bool
 ) -> None:
@@ -92,7 +95,7 @@ def visit(
     new_page: NewPage, person: User, gallery: Gallery, *, dark: bool, width: int
 ) -> Iterator[tuple[str, Page]]:
     """Each page's name and the page, open."""
-    users = {"nobody": None, "person": person, "newcomer": gallery.newcomer}
+    users = {"nobody": None, "person": person, "newcomer": gallery.newcomer, "beginner": gallery.beginner}
     browsers = {who: new_page(dark=dark, width=width, user=user) for who, user in users.items()}
     for name, (who, address) in PAGES.items():
         browsers[who].goto(address(gallery))

@@ -35,7 +35,9 @@ def welcome(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid() and _create(user, form):
         messages.success(request, _("Welcome. Everything is ready for your first opt-out."))
         return redirect("portal:register")
-    return render(request, "portal/welcome.html", {"form": form}, status=400 if form.errors else 200)
+    return render(
+        request, "portal/welcome.html", {"form": form, "newcomer": True}, status=400 if form.errors else 200
+    )
 
 
 def _create(user: User, form: PartyForm) -> bool:
