@@ -74,7 +74,7 @@ class Environment:
 
     def has(self, name: str) -> bool:
         """Is the variable set to something, directly or through its file?"""
-        return self._env.str(name, default=_known(name, "")) != ""
+        return bool(self._env.str(name, default=_known(name, "")))
 
     def text(self, name: str, default: str | None = None) -> str:
         """The value, else `default`, else the default of VARIABLES.

@@ -33,4 +33,4 @@ forwarded_allow_ips = ""
 def child_exit(server: Arbiter, worker: Worker) -> None:
     """Forget the gauges of a worker that has ended."""
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        multiprocess.mark_process_dead(worker.pid)
+        multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

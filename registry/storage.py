@@ -1,7 +1,7 @@
 """Objects that every process and machine of the service shares: uploads and published snapshots.
 
-`OPTOUT_STORAGE` names a folder or `s3://bucket/prefix`. Keys are relative paths such as `imports/0197/file`; an
-object appears under its key as a whole or not at all.
+`OPTOUT_STORAGE` names a folder or `s3://bucket/prefix`. Keys are relative paths such as `imports/0197/file`;
+an object appears under its key as a whole or not at all.
 """
 
 import os
@@ -127,7 +127,7 @@ class S3Store:
     def __init__(self, bucket: str, prefix: str = "", *, endpoint: str = "") -> None:
         self.bucket = bucket
         self.prefix = f"{_checked(prefix)}/" if prefix else ""
-        self.client: S3Client = boto3.client(
+        self.client: S3Client = boto3.session.Session().client(
             "s3",
             endpoint_url=endpoint or None,
             config=Config(

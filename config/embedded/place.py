@@ -112,5 +112,6 @@ def _runs(binaries: Path, account: Account | None) -> bool:
     # initdb asks postgres for its version, so both are tried, and the files they are set up from.
     script = '"$1/postgres" --version && "$1/initdb" --version && test -r "$1/../share/postgres.bki"'
     command = ["/bin/sh", "-c", script, "sh", str(binaries)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.run(command, cwd="/", **quiet, **as_account(account)).returncode == 0
+    silence = subprocess.DEVNULL
+    result = subprocess.run(command, cwd="/", stdout=silence, stderr=silence, **as_account(account))
+    return result.returncode == 0

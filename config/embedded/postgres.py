@@ -114,7 +114,14 @@ class Postgres:
         fresh.rename(self.cluster)
 
     def _run_initdb(self, folder: Path, password_file: Path) -> None:
-        command = [self._binaries / "initdb", "-D", folder, "-U", _ROLE, f"--pwfile={password_file}"]
+        command = [
+            str(self._binaries / "initdb"),
+            "-D",
+            str(folder),
+            "-U",
+            _ROLE,
+            f"--pwfile={password_file}",
+        ]
         options = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8"]
         unsynced = ["--no-sync"] if self._settings.get("fsync") == "off" else []
         result = subprocess.run(

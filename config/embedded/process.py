@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TypedDict
 
 from config.embedded.errors import EmbeddedError
 
@@ -96,8 +96,16 @@ def spawn(
     )
 
 
-def as_account(account: Account | None) -> dict[str, int | list[int]]:
-    """Arguments of `subprocess` that run a child as `account`."""
+class RunAs(TypedDict, total=False):
+    """Arguments of `subprocess` that choose the account of a child."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
+def as_account(account: Account | None) -> RunAs:
+    """The arguments that run a child as `account`; none for ourselves."""
     if account is None:
         return {}
     return {"user": account.uid, "group": account.gid, "extra_groups": []}
