@@ -1,0 +1,125 @@
+"""The operators' pages, through HTTP."""
+
+import io
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from registry.actor import Actor
+from registry.models import ApiKey, Claim, ClaimEvent, DomainProof, Import, SnapshotRecord
+from registry.services.domains import start_proof
+from registry.services.imports import start_import
+from registry.services.keys import create_key
+from registry.services.snapshots import build_current
+from tests.server.parties import claim_by, operator, person, platform
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def anna() -> Actor:
+    return person()
+
+
+@pytest.fixture
+def staff() -> Client:
+    client = Client()
+    client.force_login(operator())
+    return client
+
+
+def act(client: Client, model: str, action: str, *things: Any) -> str:
+    """Run an admin action on things; the page that follows."""
+    response = client.post(
+        reverse(f"admin:registry_{model}_changelist"),
+        {"action": action, "_selected_action": [str(thing.pk) for thing in things]},
+        follow=True,
+    )
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+@pytest.mark.parametrize(
+    "model", ["user", "party", "apikey", "domainproof", "claim", "claimevent", "import", "snapshotrecord"]
+)
+def test_pages_open_for_staff_only(anna: Actor, staff: Client, model: str) -> None:
+    claim_by(anna)
+    create_key(acting=anna, name="k", scopes=["check"])
+    start_proof(party=anna.party, domain="gallery.example.org")
+    page = reverse(f"admin:registry_{model}_changelist")
+    assert staff.get(page, {"q": "anna-ahl"}).status_code == 200
+    signed_in = Client()
+    assert anna.user is not None
+    signed_in.force_login(anna.user)
+    assert signed_in.get(page).status_code in {302, 403}
+    assert Client().get(page).status_code == 302
+
+
+def test_claim_page_shows_selectors_and_events_and_changes_nothing(anna: Actor, staff: Client) -> None:
+    claim = claim_by(anna, "https://gallery.example.org/<b>.jpg")
+    page = reverse("admin:registry_claim_change", args=[claim.pk])
+    content = staff.get(page).content.decode()
+    assert "gallery.example.org/%3Cb%3E.jpg" in content
+    assert "registered" in content
+    assert staff.post(page, {"status": "withdrawn"}).status_code == 403
+    assert staff.post(reverse("admin:registry_claim_delete", args=[claim.pk])).status_code == 403
+
+
+def test_moderation_goes_through_services(anna: Actor, staff: Client) -> None:
+    claim = claim_by(anna)
+    act(staff, "claim", "hold", claim)
+    assert Claim.objects.get().status == "held"
+    act(staff, "claim", "release", claim)
+    assert Claim.objects.get().status == "active"
+    act(staff, "claim", "withdraw", claim)
+    assert Claim.objects.get().status == "withdrawn"
+    page = act(staff, "claim", "hold", claim)
+    assert "The claim is withdrawn, not active." in page
+    events = ClaimEvent.objects.order_by("id")
+    assert [event.type for event in events] == ["registered", "held", "released", "withdrawn"]
+    assert {(event.party_id, event.application) for event in events[1:]} == {(None, "admin")}
+    assert all(event.user is not None and event.user.is_staff for event in events[1:])
+
+
+def test_event_page_is_read_only(anna: Actor, staff: Client) -> None:
+    claim_by(anna)
+    event = ClaimEvent.objects.get()
+    page = reverse("admin:registry_claimevent_change", args=[event.pk])
+    assert bytes(event.digest).hex() in staff.get(page).content.decode()
+    assert staff.post(page, {"type": "held"}).status_code == 403
+
+
+def test_verifying_a_domain(anna: Actor, staff: Client) -> None:
+    big = platform()
+    hers = start_proof(party=anna.party, domain="gallery.example.org")
+    theirs = start_proof(party=big.party, domain="gallery.example.org")
+    act(staff, "domainproof", "verify", hers)
+    page = act(staff, "domainproof", "verify", theirs)
+    assert "Another party has proven gallery.example.org." in page
+    assert [proof.party for proof in DomainProof.objects.verified()] == [anna.party]
+
+
+def test_revoking_a_key(anna: Actor, staff: Client) -> None:
+    key, secret = create_key(acting=anna, name="k", scopes=["check"])
+    page = staff.get(reverse("admin:registry_apikey_change", args=[key.pk])).content.decode()
+    assert key.prefix in page
+    assert secret not in page
+    act(staff, "apikey", "revoke", key)
+    assert ApiKey.objects.get().revoked_at is not None
+
+
+def test_retrying_an_import(anna: Actor, staff: Client) -> None:
+    source = start_import(acting=anna, file=io.BytesIO(b"selector,value\n"), filename="a.csv")
+    assert "The import is received." in act(staff, "import", "retry", source)
+    Import.objects.update(state="failed", finished_at=source.created_at, error="odd")
+    act(staff, "import", "retry", source)
+    assert Import.objects.get().state == "received"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_asking_for_a_build(anna: Actor, staff: Client) -> None:
+    claim_by(anna)
+    build_current()
+    assert "A build was asked for" in act(staff, "snapshotrecord", "build", SnapshotRecord.objects.get())
