@@ -37,7 +37,7 @@ def _identities(claims: pa.Table) -> pa.LargeStringArray:
 class Ledger:
     """Remembers what each claim with a ref stated first, so that no later row of a source contradicts it.
 
-    A hash table of 32 bytes a claim in numpy arrays, at most two thirds full: ten million claims take half a GB.
+    A hash table of 32 bytes a claim, at most two thirds full: ten million claims take half a GB.
     """
 
     def __init__(self) -> None:

@@ -46,7 +46,7 @@ def compare(ids: Ids, stated: Stated, new_ids: Ids, new_stated: Stated) -> tuple
 
 
 @njit(cache=True, nogil=True)
-def _slot_of(ids: Ids, stated: Stated, high: np.uint64, low: np.uint64) -> int:
+def _slot_of(ids: Ids, stated: Stated, high: np.uint64, low: np.uint64) -> np.int64:
     """Where an id stands, or the empty slot where it belongs."""
     mask = len(ids) - 1
     at = np.int64(low & np.uint64(mask))

@@ -68,7 +68,7 @@ def fold_array(column: pa.Array | pa.ChunkedArray) -> pa.LargeStringArray:
     table = fold_table()
     folded = []
     for strings in _texts_of(column):
-        text, offsets = _fold_rows(*strings, *table)
+        text, offsets = _fold_rows(strings.data, strings.offsets, strings.valid, *table)
         validity = pa.array(strings.valid).buffers()[1]
         buffers = [validity, pa.py_buffer(offsets), pa.py_buffer(text)]
         folded.append(pa.Array.from_buffers(pa.large_string(), len(strings.valid), buffers))
@@ -107,8 +107,9 @@ def probe_names(
     rows, keys = [np.empty(0, np.int32)], [np.empty(0, np.uint64)]
     before = 0
     for strings in _texts_of(column):
+        captions = (strings.data, strings.offsets, strings.valid)
         row, key = _probe_rows(
-            *strings, *table, k0, k1, words.hashes, words.max_words, words.bitmap, words.shift
+            *captions, *table, k0, k1, words.hashes, words.max_words, words.bitmap, words.shift
         )
         rows.append(row + np.int32(before))
         keys.append(key)

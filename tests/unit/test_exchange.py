@@ -1,5 +1,6 @@
 import gzip
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -36,7 +37,7 @@ def read_all(path: Path, **options: object) -> ClaimBatch:
     return ClaimBatch(pa.concat_tables(tables), [bad for batch in batches for bad in batch.rejected])
 
 
-def parse(*rows: dict[str, object], **options: object) -> ClaimBatch:
+def parse(*rows: Mapping[str, object], **options: object) -> ClaimBatch:
     names = dict.fromkeys(name for row in rows for name in row)
     table = pa.table({name: [row.get(name) for row in rows] for name in names})
     return parse_claims(table, **options)  # type: ignore[arg-type]
