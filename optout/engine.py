@@ -47,6 +47,16 @@ _SPECIFICITY = np.zeros(max(SelectorKind) + 1, np.uint8)
 _SPECIFICITY[list(SelectorKind)] = [kind.specificity for kind in SelectorKind]
 
 
+_TEXT_TYPES = (
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_string_view,
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_binary_view,
+)
+
+
 class ItemError(IntEnum):
     """Why an item could not be judged: the statuses of locators, and what else an item can lack."""
 
@@ -84,7 +94,7 @@ class Items:
         """Rows `start` to `start + length` without copying."""
 
         def part(column: Column) -> Column:
-            return None if column is None else column.slice(start, length)
+            return None if column is None else _plain(column.slice(start, length))
 
         rows = min(length, self.length - start)
         return Items(
@@ -174,12 +184,27 @@ class _Probes(NamedTuple):
     check: U32
 
 
+def _plain(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Texts of a dictionary column: a slice of it still carries the dictionary of the whole."""
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
+def _require_text(name: str, column: Column) -> None:
+    if column is None:
+        return
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if not (pa.types.is_null(kind) or any(test(kind) for test in _TEXT_TYPES)):
+        raise BadInput(f"the {name} column is {column.type}, not text", code="bad_column")
+
+
 def judge(snapshot: Snapshot, items: Items, question: Question) -> Verdicts:
     """Answer `question` about each of `items`.
 
     Raises:
         BadInput: a column is not text (`bad_column`).
     """
+    for name in ("url", "text", "sha256", "md5"):
+        _require_text(name, getattr(items, name))
     at = question.microseconds
     starts = range(0, max(items.length, 1), BATCH_ROWS)
     return _joined([_judge_batch(snapshot, items.slice(start, BATCH_ROWS), question, at) for start in starts])
@@ -213,13 +238,8 @@ def _probes(snapshot: Snapshot, items: Items, question: Question, error: U8) -> 
             yield _digest_probes(snapshot, kind, column, identified, error)
     if items.text is not None and question.names != "ignore":
         identified |= _present(items.text)
-        if len(snapshot.first_words):
-            row, key = probe_names(
-                items.text,
-                sip_key=snapshot.sip_key,
-                first_words=snapshot.first_words,
-                max_words=snapshot.longest,
-            )
+        if snapshot.first_words is not None:
+            row, key = probe_names(items.text, sip_key=snapshot.sip_key, first_words=snapshot.first_words)
             yield _simple_probes(SelectorKind.NAME, row, key)
     if items.url is None:
         error[~identified & (error == 0)] = ItemError.NULL
@@ -252,10 +272,10 @@ def _digest_probes(
 
 def _lower_text(column: pa.Array | pa.ChunkedArray, kind: SelectorKind) -> pa.Array:
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    try:
-        return pc.ascii_lower(array.cast(pa.large_string()))
-    except pa.ArrowException:
-        raise BadInput(f"the {kind.label} column is {array.type}, not hex text", code="bad_column") from None
+    if not pa.types.is_string(array.type):
+        # Bytes that are not UTF-8 stay what they are: no hex digits.
+        array = array.cast(pa.large_binary()).cast(pa.large_string(), safe=False)
+    return pc.ascii_lower(array)
 
 
 def _present(column: Any) -> Bools:

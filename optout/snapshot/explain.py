@@ -13,7 +13,7 @@ import pyarrow as pa
 from optout import engine
 from optout.errors import BadInput
 from optout.locators import canonicalise, hash_strings, host_of, host_suffixes, origins, prefixes
-from optout.names.fold import tokens
+from optout.names import tokens
 from optout.snapshot.segment import EVER
 from optout.words import CONTENT_KINDS, Decision, Outcome, SelectorKind
 

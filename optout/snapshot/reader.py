@@ -15,6 +15,7 @@ import pyarrow as pa
 from optout import dsse, engine
 from optout.errors import DoesNotHold
 from optout.keys import PublicKey
+from optout.names import FirstWords
 from optout.snapshot import explain
 from optout.snapshot.assemble import segment_columns
 from optout.snapshot.manifest import ENVELOPE_NAME, MANIFEST_NAME, PAYLOAD_TYPE, Manifest
@@ -50,28 +51,17 @@ class Snapshot:
         return frozenset(kind for segment in self.segments for kind in segment.tables) & _URL_KINDS
 
     @cached_property
-    def _words(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint8]]:
+    def first_words(self) -> FirstWords | None:
+        """The first words of all names, ready to be asked; None when there are no names."""
         held = [segment for segment in self.segments if len(segment.first_words)]
-        if len(held) == 1:
-            return held[0].first_words, held[0].longest
         if not held:
-            return np.empty(0, np.uint64), np.empty(0, np.uint8)
+            return None
         words, group = np.unique(
             np.concatenate([segment.first_words for segment in held]), return_inverse=True
         )
         longest = np.zeros(len(words), np.uint8)
         np.maximum.at(longest, group, np.concatenate([segment.longest for segment in held]))
-        return words, longest
-
-    @property
-    def first_words(self) -> npt.NDArray[np.uint64]:
-        """SipHash of the first word of every name, ascending."""
-        return self._words[0]
-
-    @property
-    def longest(self) -> npt.NDArray[np.uint8]:
-        """Words of the longest name that begins with each of `first_words`."""
-        return self._words[1]
+        return FirstWords.of(words, longest)
 
     def claims(self, segment: int) -> int:
         """How many claims a segment holds, withdrawn ones included."""

@@ -204,7 +204,15 @@ def _table(files: Mapping[str, Columns], kind: SelectorKind) -> LocatorTable:
         or int(offsets[-1]) != len(columns["key"])
     ):
         raise DoesNotHold(f"{kind.label}.offsets.arrow does not fit {kind.label}.arrow", code="bad_file")
-    return LocatorTable(columns["key"], columns.get("check"), columns["claim"], offsets)
+    columns = {name: _read_only(values) for name, values in columns.items()}
+    return LocatorTable(columns["key"], columns.get("check"), columns["claim"], _read_only(offsets))
+
+
+def _read_only(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The same numbers, not to be written: as mapped files are, so that one compiled search serves both."""
+    view = values.view()
+    view.flags.writeable = False
+    return view
 
 
 def map_segment(folder: Path, files: Mapping[str, int], first_owner: int) -> Segment:

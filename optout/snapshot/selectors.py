@@ -48,8 +48,12 @@ class SelectorCollector:
 
     def _hash(self, kind: SelectorKind, texts: pa.Array) -> tuple[U64, U32 | None]:
         if kind is SelectorKind.URL:
+            variants = variant_keys(texts)
+            if variants.null_count:
+                value = texts[int(np.argmax(~np.asarray(variants.is_valid())))].as_py()
+                raise BadInput(f"{value!r} is not a canonical locator", code="bad_claims")
             check = hash_strings(texts, self._sip_key) & LOW_BITS
-            return hash_strings(variant_keys(texts), self._sip_key), check.astype(np.uint32)
+            return hash_strings(variants, self._sip_key), check.astype(np.uint32)
         if kind in CHECKED_KINDS:
             return digest_keys(texts, self._sip_key)
         if kind is SelectorKind.NAME:

@@ -58,7 +58,7 @@ def test_what_was_built_is_what_is_read(tmp_path: Path) -> None:
     assert segment.owners.to_pylist() == ["ann", "bob", "cy", "dan", "eve"]
     assert segment.refs is not None
     assert sorted(segment.refs.to_pylist()) == ["", "", "", "", "", "c"]
-    assert snapshot.longest.tolist() == [3]
+    assert segment.longest.tolist() == [3]
     assert snapshot.manifest.counts == {"sha256": 1, "md5": 1, "url": 3, "prefix": 1, "domain": 1, "name": 2}
 
 
@@ -146,6 +146,12 @@ def test_a_table_that_is_none_of_claims_is_refused(tmp_path: Path) -> None:
         with pytest.raises(BadInput) as caught:
             build_snapshot([wrong], tmp_path / "s", private_key=KEY)
         assert caught.value.code == "bad_claims"
+
+
+def test_a_locator_that_is_none_is_refused_rather_than_lost(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="not a locator") as caught:
+        build_snapshot([table([*ROWS, claim("url", "not a locator")])], tmp_path / "s", private_key=KEY)
+    assert caught.value.code == "bad_claims"
 
 
 def test_a_failing_source_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -182,7 +183,7 @@ def test_the_least_grade_decides_which_claims_are_heard(snapshot: Snapshot) -> N
 
 
 def test_names_flag_remove_or_are_ignored(snapshot: Snapshot) -> None:
-    item = {"url": "https://example.org/b.jpg", "text": "A portrait of GRETA GARBO, 1931"}
+    item: dict[str, Any] = {"url": "https://example.org/b.jpg", "text": "A portrait of GRETA GARBO, 1931"}
     flagged = answer(snapshot, **item)
     assert (flagged["outcome"], flagged["reasons"]) == ("unreserved", [])
     assert [(flag["owner"], flag["matched"]) for flag in flagged["flags"]] == [("eve", "greta garbo")]
@@ -222,10 +223,49 @@ def test_an_item_that_makes_no_sense_is_named(snapshot: Snapshot, item: dict[str
     assert caught.value.code == "bad_item"
 
 
-def test_a_digest_column_must_be_text(snapshot: Snapshot) -> None:
-    with pytest.raises(BadInput, match="sha256") as caught:
-        snapshot.judge(Items(1, sha256=pa.array([[1]])), TRAIN)
+@pytest.mark.parametrize("name", ["url", "text", "sha256", "md5"])
+def test_columns_must_be_text(snapshot: Snapshot, name: str) -> None:
+    columns: dict[str, Any] = {name: pa.array([[1]])}
+    with pytest.raises(BadInput, match=name) as caught:
+        snapshot.judge(Items(1, **columns), TRAIN)
     assert caught.value.code == "bad_column"
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda column: column,
+        lambda column: column.cast(pa.large_string()),
+        lambda column: column.cast(pa.string_view()),
+        lambda column: column.cast(pa.binary()),
+        lambda column: column.dictionary_encode(),
+        lambda column: pa.concat_arrays([pa.array(["x", None]), column, column]).slice(2, len(column)),
+        lambda column: pa.chunked_array([column.slice(0, 1), column.slice(1, 0), column.slice(1)]),
+        lambda column: pa.chunked_array([column.slice(0, 2), column.slice(2)]).dictionary_encode(),
+    ],
+)
+def test_every_layout_of_text_gives_the_same_answers(
+    snapshot: Snapshot, convert: Callable[[Any], Any]
+) -> None:
+    url = ["https://example.org/a.jpg", None, "https://cdn.example.net/", "https://else.example/x"]
+    columns = {
+        "url": url,
+        "text": ["greta garbo", "greta garbo", None, "Gréta  GARBO!"],
+        "sha256": [None, SHA, "xx", None],
+        "md5": [None, None, MD5, MD5],
+    }
+    items = Items(4, **{name: convert(pa.array(values)) for name, values in columns.items()})
+    verdicts = snapshot.judge(items, TRAIN)
+    assert verdicts.outcome.tolist() == [Outcome.DENIED, Outcome.DENIED, Outcome.DENIED, Outcome.UNRESERVED]
+    assert verdicts.error.tolist() == [0, 1, 32, 0]
+    assert verdicts.flagged.tolist() == [True, True, False, True]
+    told = [[reason["matched"] for reason in snapshot.explain(items, verdicts, row)] for row in range(4)]
+    assert told == [
+        ["example.org/a.jpg", "greta garbo"],
+        [SHA, "greta garbo"],
+        ["example.net"],
+        ["greta garbo"],
+    ]
 
 
 def test_a_question_is_about_one_use_and_a_certain_time() -> None:
