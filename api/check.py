@@ -13,7 +13,7 @@ from api.base import ApiView
 from api.conf import MAX_ITEMS, MAX_ITEMS_ANONYMOUS, MAX_ITEMS_ARROW
 from api.formats import ARROW, ArrowParser, ArrowRenderer, JsonParser, JsonRenderer
 from api.items import items_of, question_of
-from api.serializers import USES, CheckAnswer, CheckRequest
+from api.serializers import USES, CheckAnswer, CheckQuestion
 from registry import live
 
 __all__ = ["Check"]
@@ -51,7 +51,7 @@ class Check(ApiView):
             "judged has the outcome `error`, which is never `allowed`."
         ),
         parameters=_QUERY,
-        request={"application/json": CheckRequest, ARROW: OpenApiTypes.BINARY},
+        request={"application/json": CheckQuestion, ARROW: OpenApiTypes.BINARY},
         responses={
             **openapi.answers(None, 400, 406, 413, 415),
             (200, "application/json"): CheckAnswer,

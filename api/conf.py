@@ -30,6 +30,7 @@ REST_FRAMEWORK: Final[dict[str, Any]] = {
     "DEFAULT_THROTTLE_CLASSES": ["api.throttles.KeyThrottle"],
     "DEFAULT_PARSER_CLASSES": ["api.formats.JsonParser"],
     "DEFAULT_RENDERER_CLASSES": ["api.formats.JsonRenderer"],
+    "URL_FORMAT_OVERRIDE": None,
     "UNAUTHENTICATED_USER": None,
     "UNAUTHENTICATED_TOKEN": None,
 }
@@ -55,6 +56,12 @@ SPECTACULAR_SETTINGS: Final[dict[str, Any]] = {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
     "SORT_OPERATIONS": True,
+    "ENUM_NAME_OVERRIDES": {
+        "Use": "api.serializers.USES",
+        "Decision": "api.serializers.DECISIONS",
+        "Outcome": "api.serializers.OUTCOMES",
+        "ClaimStatus": "api.serializers.STATUSES",
+    },
     "TAGS": [
         {"name": "check", "description": "What the registry says about items."},
         {"name": "claims", "description": "One's own claims."},

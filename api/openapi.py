@@ -42,14 +42,14 @@ PAGING = [
 
 
 def answers(shape: Any, *statuses: int, success: int = 200) -> dict[Any, Any]:
-    """The responses of an operation: its success, its own errors, and those that every operation may give."""
+    """The responses of an operation: its errors, those of every operation, and its success unless None."""
     from api.serializers import ProblemDocument  # the serializers need the app registry
 
     problem = {
         (status, CONTENT_TYPE): OpenApiResponse(ProblemDocument, _MEANINGS[status])
         for status in sorted({*statuses, 401, 403, 429, 503})
     }
-    return {success: shape, **problem}
+    return problem if shape is None else {success: shape, **problem}
 
 
 class Schema(AutoSchema):
@@ -67,6 +67,10 @@ class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call
 
     target_class = "api.auth.KeyAuthentication"
     name = "key"
+
+    def get_security_requirement(self, auto_schema: AutoSchema) -> Any:
+        needed: dict[str, list[Any]] = {self.name: []}
+        return [needed, {}] if auto_schema.view.anonymous else needed
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
         return {"type": "http", "scheme": "bearer", "bearerFormat": "opt_…"}

@@ -8,7 +8,7 @@ from registry.models import Claim, Import
 
 __all__ = [
     "CheckAnswer",
-    "CheckRequest",
+    "CheckQuestion",
     "ClaimPage",
     "ClaimShown",
     "ImportPage",
@@ -22,6 +22,8 @@ __all__ = [
     "SpawningAnswer",
 ]
 
+OUTCOMES = [outcome.label for outcome in Outcome]
+STATUSES = list(Claim.Status.values)
 DECISIONS = [decision.label for decision in Decision]
 USES = [use.label for use in Use]
 CLAIMABLE = [
@@ -56,7 +58,7 @@ class ClaimShown(serializers.Serializer[object]):
     """A claim as its own party sees it."""
 
     id = serializers.UUIDField()
-    status = serializers.ChoiceField(choices=Claim.Status.choices)
+    status = serializers.ChoiceField(choices=STATUSES)
     party = serializers.CharField(help_text="Handle of the party that registered it.")
     owner = serializers.CharField(help_text="The creator a platform speaks for.")
     ref = serializers.CharField()
@@ -92,7 +94,7 @@ class ImportShown(serializers.Serializer[object]):
     """An import and how far it has come."""
 
     id = serializers.UUIDField()
-    state = serializers.ChoiceField(choices=Import.State.choices)
+    state = serializers.ChoiceField(choices=Import.State.values)
     filename = serializers.CharField()
     format = serializers.ChoiceField(choices=["jsonl", "csv", "parquet"])
     sha256 = serializers.CharField()
@@ -175,7 +177,7 @@ class CheckItem(serializers.Serializer[object]):
     md5 = serializers.CharField(required=False, allow_null=True, allow_blank=True)
 
 
-class CheckRequest(serializers.Serializer[object]):
+class CheckQuestion(serializers.Serializer[object]):
     """What `check` takes: `urls`, or `items` of mixed kinds."""
 
     urls = serializers.ListField(
@@ -217,7 +219,7 @@ class ItemError(serializers.Serializer[object]):
 class ItemAnswer(serializers.Serializer[object]):
     """What the registry says about one item."""
 
-    outcome = serializers.ChoiceField(choices=[outcome.label for outcome in Outcome])
+    outcome = serializers.ChoiceField(choices=OUTCOMES)
     flags = Reason(many=True, help_text="Names found in the caption, for a person to look at.")
     reasons = Reason(many=True)
     error = ItemError(required=False)

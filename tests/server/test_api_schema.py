@@ -1,0 +1,105 @@
+"""The OpenAPI description: committed as it is, true to what the server does, shown without the internet."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+import yaml
+from api_support import Caller, caller
+from django.core.management import call_command
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
+from hypothesis import HealthCheck, Phase
+from hypothesis import settings as hypothesis_settings
+from pytest_django import Settings
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from api.formats import ARROW
+from config.wsgi import application
+
+COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.yaml"
+CHECKS = [
+    schemathesis.checks.not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+@schemathesis.serializer(ARROW)
+def arrow_bytes(context: object, value: Any) -> bytes:
+    """Whatever was generated for a binary body, as it is."""
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+schema = schemathesis.openapi.from_path(str(COMMITTED))
+schema.app = application
+
+
+def test_the_committed_description_is_the_one_of_the_code(tmp_path: Path) -> None:
+    made = tmp_path / "openapi.yaml"
+    call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(made))
+    assert made.read_text() == COMMITTED.read_text(), "run `make openapi`"
+
+
+@pytest.mark.django_db
+def test_the_server_shows_the_same_description() -> None:
+    answer = Caller().get("openapi.json")
+    assert answer.status_code == 200
+    assert answer.json()["paths"].keys() == yaml.safe_load(COMMITTED.read_text())["paths"].keys()
+    assert answer.json()["openapi"].startswith("3.1")
+
+
+def test_every_operation_says_what_it_needs() -> None:
+    for path, item in yaml.safe_load(COMMITTED.read_text())["paths"].items():
+        for operation in item.values():
+            assert {"401", "403", "429"} <= operation["responses"].keys(), path
+            assert operation["summary"]
+            assert len(operation["tags"]) == 1
+
+
+@pytest.fixture
+def key(db: None) -> Iterator[str]:
+    """A key with every scope. The server keeps the test's connection, as with Django's own test client."""
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    yield caller().secret
+    for signal in signals:
+        signal.connect(close_old_connections)
+
+
+# The client that schemathesis calls us with leaves answers, and so uploaded files, to be closed by nobody.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@schema.parametrize()
+@hypothesis_settings(
+    max_examples=8,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+def test_answers_are_as_described(case: Any, key: str) -> None:
+    response = case.call(headers={"Authorization": f"Bearer {key}"})
+    case.validate_response(response, checks=CHECKS)
+
+
+@pytest.mark.django_db
+def test_the_page_for_people_needs_nobody_else(settings: Settings) -> None:
+    plain = "django.contrib.staticfiles.storage.StaticFilesStorage"
+    settings.STORAGES = {"staticfiles": {"BACKEND": plain}}
+    answer = Caller().client.get("/api/docs/")
+    page = answer.content.decode()
+    assert answer.status_code == 200
+    assert "http://" not in page
+    assert "https://" not in page
+    assert "<style" not in page
+    assert "<script>" not in page
+    assert 'data-schema="/api/v1/openapi.json"' in page
