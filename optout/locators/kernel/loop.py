@@ -3,9 +3,9 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from optout.locators.kernel.arrow import Texts
+from optout.locators.kernel.compiled import compiled
 from optout.locators.kernel.host import HARD
 from optout.locators.kernel.memory import META, PAD, ROOM, Scratch, advance, copy_bytes, pointer
 from optout.locators.kernel.origin import host_rules, may_wrap, wrapped_text
@@ -45,7 +45,7 @@ class _Asked(NamedTuple):
     room: int
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _tables(packed: Any) -> Any:
     return Packed(
         pointer(packed.bytes),
@@ -67,7 +67,7 @@ def _tables(packed: Any) -> Any:
     )
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _buffers(scratch: Any) -> Any:
     return Scratch(
         pointer(scratch.text),
@@ -79,12 +79,12 @@ def _buffers(scratch: Any) -> Any:
     )
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _column(texts: Any) -> Any:
     return Texts(pointer(texts.data), pointer(texts.offsets), pointer(texts.valid), texts.rows, texts.nulls)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _read(packed: Any, column: Any, row: int, scratch: Any) -> int:
     """Make a row canonical at level 0; its status."""
     if column.nulls and not column.valid[row]:
@@ -97,7 +97,7 @@ def _read(packed: Any, column: Any, row: int, scratch: Any) -> int:
     return canonicalise_row(packed, scratch, size, 0)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _put(out: Any, at: int, row: int, kind: int, level: int) -> None:
     out.row[at] = row
     out.kind[at] = kind
@@ -105,13 +105,13 @@ def _put(out: Any, at: int, row: int, kind: int, level: int) -> None:
     out.check[at] = 0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _level(scratch: Any, level: int) -> Any:
     """The canonical locator of a level, and where its parts end."""
     return advance(scratch.canonical, level * ROOM), advance(scratch.meta, level * META)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _probe_url(
     packed: Any, scratch: Any, row: int, level: int, group: int, asked: Any, out: Any, at: int
 ) -> int:
@@ -127,7 +127,7 @@ def _probe_url(
     return at + 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _probe_prefixes(scratch: Any, row: int, level: int, asked: Any, out: Any, at: int) -> int:
     text, meta = _level(scratch, level)
     count = meta[SLASHES]
@@ -141,7 +141,7 @@ def _probe_prefixes(scratch: Any, row: int, level: int, asked: Any, out: Any, at
     return at + count
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _probe_domains(scratch: Any, row: int, level: int, asked: Any, out: Any, at: int) -> int:
     text, meta = _level(scratch, level)
     end = meta[HOST_END]
@@ -158,7 +158,7 @@ def _probe_domains(scratch: Any, row: int, level: int, asked: Any, out: Any, at:
     return at
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _same(scratch: Any, level: int, other: int) -> bool:
     text, meta = _level(scratch, level)
     other_text, other_meta = _level(scratch, other)
@@ -170,7 +170,7 @@ def _same(scratch: Any, level: int, other: int) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _next_level(packed: Any, scratch: Any, level: int, proxies: int) -> int:
     """Unwrap the locator of `level` into the next; 0 when done, else why there is no next (HARD: not by us)."""
     text, meta = _level(scratch, level)
@@ -186,7 +186,7 @@ def _next_level(packed: Any, scratch: Any, level: int, proxies: int) -> int:
     return 0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _probe_row(packed: Any, scratch: Any, row: int, asked: Any, out: Any, at: int) -> int:
     """Probes of the locator at level 0 and of what it wraps.
 
@@ -214,7 +214,7 @@ def _probe_row(packed: Any, scratch: Any, row: int, asked: Any, out: Any, at: in
     return at
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def probe_rows(
     packed: Any, scratch: Any, texts: Any, asked: Any, statuses: Any, keys: Any, row: int, at: int
 ) -> tuple[int, int]:
@@ -246,7 +246,7 @@ def probe_rows(
     return row, at
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def canonicalise_rows(
     packed: Any, scratch: Any, texts: Any, statuses: Any, ends: Any, data: Any, row: int
 ) -> int:
@@ -269,7 +269,7 @@ def canonicalise_rows(
     return row
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def variant_rows(packed: Any, scratch: Any, texts: Any, ends: Any, hard: Any, data: Any) -> None:
     """Write the keys of canonical locators into `data`, which is as long as they are; all others are hard."""
     tables, buffers, column = _tables(packed), _buffers(scratch), _column(texts)
@@ -289,7 +289,7 @@ def variant_rows(packed: Any, scratch: Any, texts: Any, ends: Any, hard: Any, da
         ends[row + 1] = begin + size
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def hash_rows(texts: Any, k0: Any, k1: Any, out: Any) -> None:
     """SipHash-1-3 of every row's bytes; 0 for a null."""
     column = _column(texts)

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from optout.locators.kernel.compiled import compiled
 from optout.locators.status import MAX_BYTES
 
 __all__ = ["META", "PAD", "ROOM", "Scratch", "advance", "copy_bytes", "load64", "new_scratch", "pointer", "store64"]
@@ -74,7 +75,7 @@ def store64(typingctx: Any, base: Any, index: Any, value: Any) -> Any:
     return types.void(base, types.int64, types.uint64), codegen
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def copy_bytes(source: Any, start: int, size: int, target: Any, at: int) -> None:
     """Copy `size` bytes, and touch no others."""
     whole = size & ~7

@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from optout.locators.kernel.compiled import compiled
 from optout.locators.kernel.memory import PAD, copy_bytes, load64
 from optout.locators.kernel.packed import KINDS, RULE
 from optout.locators.kernel.patterns import find_word, is_digit, lower, match, match_any
@@ -19,7 +19,7 @@ _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _SIXTEEN, _FIFTY_TWO = np.uint64(16), np.uint64(52)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _under(text: Any, begin: int, end: int, store: Any, first: int, size: int) -> bool:
     """Whether the host `text[begin:end]` is the stored one or below it."""
     start = end - size
@@ -31,7 +31,7 @@ def _under(text: Any, begin: int, end: int, store: Any, first: int, size: int) -
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def host_rules(packed: Any, text: Any, host_end: int) -> tuple[int, int]:
     """The size group of the host `text[PAD:host_end]` (0: none of its own) and its proxies as bits."""
     slot = ((load64(text, host_end - 8) >> _SIXTEEN) * _SPREAD) >> _FIFTY_TWO
@@ -46,7 +46,7 @@ def host_rules(packed: Any, text: Any, host_end: int) -> tuple[int, int]:
     return group, bits
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled
 def may_wrap(packed: Any, text: Any, meta: Any, proxies: int) -> bool:
     """Whether it is worth trying the rules: nearly always not."""
     if proxies or meta[FLAGS] & (COLON | HTTP):
@@ -55,7 +55,7 @@ def may_wrap(packed: Any, text: Any, meta: Any, proxies: int) -> bool:
     return bool(packed.everywhere[256 * int(text[at + 1]) + int(text[at + 2])])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _decode(text: Any, begin: int, end: int, out: Any) -> int:
     """Percent-decode `text[begin:end]` into `out`; the number of bytes."""
     size = 0
@@ -73,7 +73,7 @@ def _decode(text: Any, begin: int, end: int, out: Any) -> int:
     return size
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _host_like(text: Any, begin: int, end: int) -> int:
     """Where a host-like first segment ends in `text[begin:end]`, before its slash; -1 when there is none."""
     at = begin
@@ -98,7 +98,7 @@ def _host_like(text: Any, begin: int, end: int) -> int:
     return at
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _http(text: Any, at: int, end: int) -> int:
     """Where `http` or `https` from `at` on ends, or -1."""
     if at + 4 > end or lower(text[at]) != 104 or lower(text[at + 1]) != 116 or lower(text[at + 2]) != 116:
@@ -108,20 +108,20 @@ def _http(text: Any, at: int, end: int) -> int:
     return at + 5 if at + 4 < end and lower(text[at + 4]) == 115 else at + 4
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _is_absolute(text: Any, end: int) -> bool:
     at = _http(text, 0, end)
     return at >= 0 and at + 1 < end and text[at] == 58 and text[at + 1] == 47
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _after(packed: Any, rule: int, text: Any, begin: int, end: int) -> int:
     first, last = packed.proxies[RULE * rule + _AFTER], packed.proxies[RULE * rule + _AFTER + 1]
     at = match_any(packed.bytes, packed.patterns, first, last, text, begin, end)
     return at if at < end else -1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _host_in_path(packed: Any, rule: int, text: Any, begin: int, end: int, out: Any) -> int:
     start = _after(packed, rule, text, begin, end)
     if start < 0:
@@ -145,7 +145,7 @@ def _host_in_path(packed: Any, rule: int, text: Any, begin: int, end: int, out: 
     return size + end - rest
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _rest_of_path(packed: Any, rule: int, text: Any, begin: int, end: int, out: Any) -> int:
     start = _after(packed, rule, text, begin, end)
     if start < 0:
@@ -157,7 +157,7 @@ def _rest_of_path(packed: Any, rule: int, text: Any, begin: int, end: int, out: 
     return size + 1 + end - start
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _use_value(flags: int, text: Any, netloc_end: int, out: Any, size: int) -> int:
     """The number of bytes of the address in the decoded value `out[:size]`, or 0 when it is none."""
     if _is_absolute(out, size) or (flags & 1 and _host_like(out, 0, size) >= 0):
@@ -171,7 +171,7 @@ def _use_value(flags: int, text: Any, netloc_end: int, out: Any, size: int) -> i
     return 0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _url_in_query(packed: Any, rule: int, text: Any, meta: Any, out: Any) -> int:
     path_end, end = meta[PATH_END], meta[END]
     pattern = packed.proxies[RULE * rule + _AT]
@@ -198,7 +198,7 @@ def _url_in_query(packed: Any, rule: int, text: Any, meta: Any, out: Any) -> int
     return 0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _separator(text: Any, at: int, end: int) -> tuple[int, bool]:
     """Where the colon and slash at `at` end (-1: there are none), and whether the slash is encoded."""
     if at + 1 < end and text[at] == 58 and text[at + 1] == 47:
@@ -211,7 +211,7 @@ def _separator(text: Any, at: int, end: int) -> tuple[int, bool]:
     return -1, False
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _url_in_path(text: Any, meta: Any, out: Any) -> int:
     path_end = meta[PATH_END]
     for at in range(meta[NETLOC_END], path_end):
@@ -232,7 +232,7 @@ def _url_in_path(text: Any, meta: Any, out: Any) -> int:
     return 0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def wrapped_text(packed: Any, text: Any, meta: Any, proxies: int, out: Any) -> int:
     """Write the address that the locator `text[PAD:]` wraps into `out`.
 

@@ -2,26 +2,26 @@
 
 from typing import Any
 
-from numba import njit
+from optout.locators.kernel.compiled import compiled
 
 __all__ = ["find_word", "is_digit", "lower", "match", "match_any", "match_whole"]
 
 _NUMBER, _NUMBER2, _SIZE, _LETTER, _ANY = 1, 2, 3, 4, 5
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled
 def is_digit(byte: int) -> bool:
     """Whether a byte is an ASCII digit."""
     return 48 <= byte <= 57
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled
 def lower(byte: int) -> int:
     """The byte in lower case when it is an ASCII letter."""
     return byte + 32 if 65 <= byte <= 90 else byte
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _digits(text: Any, at: int, limit: int) -> int:
     end = at
     while end < limit and is_digit(text[end]):
@@ -29,7 +29,7 @@ def _digits(text: Any, at: int, limit: int) -> int:
     return end - at
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _size(text: Any, at: int, limit: int) -> int:
     """The end of a width and height from `at` on, or -1."""
     wide = _digits(text, at, limit)
@@ -46,7 +46,7 @@ def _size(text: Any, at: int, limit: int) -> int:
     return middle + 1 + high
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _star(store: Any, at: int, end: int, text: Any, begin: int, limit: int) -> int:
     """Where the segment ends, when what follows the star up to the next slash of the pattern ends it; or -1."""
     stop = begin
@@ -64,7 +64,7 @@ def _star(store: Any, at: int, end: int, text: Any, begin: int, limit: int) -> i
     return stop
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def match(store: Any, begin: int, end: int, text: Any, start: int, limit: int) -> int:
     """Where the pattern `store[begin:end]` ends in `text[start:limit]`, or -1 when it does not match."""
     at, position = begin, start
@@ -96,7 +96,7 @@ def match(store: Any, begin: int, end: int, text: Any, start: int, limit: int) -
     return position
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def match_any(store: Any, patterns: Any, first: int, last: int, text: Any, start: int, limit: int) -> int:
     """Where the first of the patterns that match ends, or -1."""
     for index in range(first, last):
@@ -106,7 +106,7 @@ def match_any(store: Any, patterns: Any, first: int, last: int, text: Any, start
     return -1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def match_whole(store: Any, patterns: Any, first: int, last: int, text: Any, start: int, limit: int) -> bool:
     """Whether one of the patterns matches the whole of `text[start:limit]`."""
     for index in range(first, last):
@@ -115,7 +115,7 @@ def match_whole(store: Any, patterns: Any, first: int, last: int, text: Any, sta
     return False
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def find_word(
     store: Any, words: Any, first: int, last: int, text: Any, start: int, limit: int, prefix: bool
 ) -> bool:

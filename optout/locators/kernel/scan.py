@@ -3,12 +3,13 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from optout.locators.kernel.compiled import compiled
 from optout.locators.kernel.host import AGAIN, after_scheme, read_authority
 from optout.locators.kernel.memory import META, PAD, ROOM, advance
 from optout.locators.kernel.patterns import find_word
 from optout.locators.kernel.text import clean_text, ends_in_reference, hex_value, reference_at
+from optout.locators.kernel.vector import WIDTH, copy_path_run, copy_query_run
 from optout.locators.status import MAX_BYTES, LocatorStatus
 
 __all__ = [
@@ -79,7 +80,7 @@ _QUERY = _query_classes()
 _UNRESERVED = _unreserved()
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled
 def _encode(out: Any, at: int, byte: int) -> int:
     out[at] = 37
     out[at + 1] = _HEX[byte >> 4]
@@ -87,7 +88,7 @@ def _encode(out: Any, at: int, byte: int) -> int:
     return at + 3
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _percent(text: Any, at: int, end: int, out: Any, size: int) -> tuple[int, int, int]:
     """Normalise the triple at `at`: (next in text, next in out, its byte); a lone percent sign is encoded."""
     if at + 2 < end:
@@ -101,7 +102,7 @@ def _percent(text: Any, at: int, end: int, out: Any, size: int) -> tuple[int, in
     return at + 1, _encode(out, size, 37), 37
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _remove_dots(out: Any, begin: int, end: int) -> int:
     """Resolve the dot segments of the path `out[begin:end]` in place; its new end."""
     kept = begin
@@ -128,7 +129,7 @@ def _remove_dots(out: Any, begin: int, end: int) -> int:
     return kept
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _count_slashes(out: Any, begin: int, end: int, slashes: Any) -> int:
     count = 0
     for index in range(begin, end):
@@ -138,7 +139,7 @@ def _count_slashes(out: Any, begin: int, end: int, slashes: Any) -> int:
     return count
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _read_path(
     packed: Any, text: Any, at: int, end: int, out: Any, size: int, clean: bool, slashes: Any, meta: Any
 ) -> int:
@@ -147,7 +148,15 @@ def _read_path(
     count = 0
     dots = False
     flags = 0
-    while at < end:
+    while True:
+        # The byte after the end is 0, which no run contains.
+        run = copy_path_run(text, at, out, size)
+        at += run
+        size += run
+        if run == WIDTH:
+            continue
+        if at >= end:
+            break
         byte = text[at]
         kind = _PATH[byte]
         if kind == _PLAIN:
@@ -197,7 +206,7 @@ def _read_path(
     return at
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _end_piece(packed: Any, out: Any, begin: int, equals: int, size: int, meta: Any) -> int:
     """Keep or drop the parameter `out[begin:size]`, before which its separator stands; the new end."""
     if size == begin:
@@ -216,7 +225,7 @@ def _end_piece(packed: Any, out: Any, begin: int, equals: int, size: int, meta: 
     return size
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _read_query(
     packed: Any, text: Any, at: int, end: int, out: Any, size: int, clean: bool, meta: Any
 ) -> int:
@@ -227,7 +236,14 @@ def _read_query(
     begin = size
     equals = -1
     at += 1
-    while at < end:
+    while True:
+        run = copy_query_run(text, at, out, size)
+        at += run
+        size += run
+        if run == WIDTH:
+            continue
+        if at >= end:
+            break
         byte = text[at]
         kind = _QUERY[byte]
         if kind == _PLAIN:
@@ -262,7 +278,7 @@ def _read_query(
     return _end_piece(packed, out, begin, equals, size, meta)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _has_dirt(text: Any, begin: int, end: int) -> bool:
     for index in range(begin, end):
         if text[index] >= 128:
@@ -270,7 +286,7 @@ def _has_dirt(text: Any, begin: int, end: int) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _scan(packed: Any, text: Any, end: int, out: Any, clean: bool, slashes: Any, meta: Any) -> int:
     """Write the canonical form of `text[:end]` from `out[PAD]` on and fill `meta`; its status."""
     if end == 0:
@@ -299,7 +315,7 @@ def _scan(packed: Any, text: Any, end: int, out: Any, clean: bool, slashes: Any,
     return 0 if size - PAD <= MAX_BYTES else _TOO_LONG
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def canonicalise_row(packed: Any, scratch: Any, size: int, level: int) -> int:
     """Make `scratch.text[:size]` canonical in `scratch.canonical[level]`, its parts in `scratch.meta[level]`.
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from optout.locators.kernel.compiled import compiled
 from optout.locators.kernel.memory import load64
 
 __all__ = ["sip", "sip_prefixes"]
@@ -19,12 +19,12 @@ _B64 = np.uint64(64)
 _B56 = np.uint64(56)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled
 def _rotate(value: Any, bits: Any) -> Any:
     return (value << bits) | (value >> (_B64 - bits))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _round(v0: Any, v1: Any, v2: Any, v3: Any) -> Any:
     v0 += v1
     v1 = _rotate(v1, _B13) ^ v0
@@ -38,7 +38,7 @@ def _round(v0: Any, v1: Any, v2: Any, v3: Any) -> Any:
     return v0, v1, _rotate(v2, _B32), v3
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _finish(v0: Any, v1: Any, v2: Any, v3: Any, word: Any) -> Any:
     v0, v1, v2, v3 = _round(v0, v1, v2, v3 ^ word)
     v0 ^= word
@@ -49,7 +49,7 @@ def _finish(v0: Any, v1: Any, v2: Any, v3: Any, word: Any) -> Any:
     return v0 ^ v1 ^ v2 ^ v3
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _last_word(data: Any, at: int, size: int) -> Any:
     """The bytes after the last whole word, and the length; reads up to 8 bytes past the end."""
     bits = np.uint64((size & 7) * 8)
@@ -57,7 +57,7 @@ def _last_word(data: Any, at: int, size: int) -> Any:
     return word | (np.uint64(size & 0xFF) << _B56)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def sip(data: Any, start: int, end: int, k0: Any, k1: Any) -> Any:
     """SipHash-1-3 of `data[start:end]`, which must be followed by 8 readable bytes."""
     v0, v1, v2, v3 = k0 ^ _C0, k1 ^ _C1, k0 ^ _C2, k1 ^ _C3
@@ -72,7 +72,7 @@ def sip(data: Any, start: int, end: int, k0: Any, k1: Any) -> Any:
     return _finish(v0, v1, v2, v3, _last_word(data, at, size))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def sip_prefixes(
     data: Any, start: int, ends: Any, count: int, k0: Any, k1: Any, out: Any) -> None:
     """SipHash-1-3 of `data[start:ends[i]]` for ascending `ends`, each byte read once, into `out`."""

@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from numba import njit
-
+from optout.locators.kernel.compiled import compiled
 from optout.locators.kernel.patterns import is_digit, lower
 
 __all__ = ["clean_text", "ends_in_reference", "hex_value", "reference_at"]
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled
 def hex_value(byte: int) -> int:
     """The value of a hexadecimal digit, or -1."""
     if is_digit(byte):
@@ -18,7 +17,7 @@ def hex_value(byte: int) -> int:
     return letter - 87 if 97 <= letter <= 102 else -1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _named(packed: Any, text: Any, at: int, end: int) -> int:
     """The number of the reference whose name begins at `at`, or -1."""
     for index in range(packed.reference_count):
@@ -36,7 +35,7 @@ def _named(packed: Any, text: Any, at: int, end: int) -> int:
     return -1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _numeric(text: Any, at: int, end: int) -> tuple[int, int]:
     """Value of the numeric reference after `&#` and where it ends; (0, 0) when there is none."""
     base, most, value = 10, 7, 0
@@ -56,7 +55,7 @@ def _numeric(text: Any, at: int, end: int) -> tuple[int, int]:
     return value, at + 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def reference_at(packed: Any, text: Any, at: int, end: int) -> bool:
     """Whether a reference that is undone begins with the ampersand at `at`."""
     if at + 2 < end and text[at + 1] == 35:
@@ -64,7 +63,7 @@ def reference_at(packed: Any, text: Any, at: int, end: int) -> bool:
     return _named(packed, text, at + 1, end) >= 0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def ends_in_reference(packed: Any, text: Any, begin: int, end: int) -> bool:
     """Whether a semicolon after `text[begin:end]` would make a named reference."""
     for index in range(packed.reference_count):
@@ -83,7 +82,7 @@ def ends_in_reference(packed: Any, text: Any, begin: int, end: int) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _follows(text: Any, at: int, end: int, count: int) -> bool:
     if at + count > end:
         return False
@@ -93,7 +92,7 @@ def _follows(text: Any, at: int, end: int, count: int) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _is_utf8(text: Any, end: int) -> bool:
     at = 0
     while at < end:
@@ -119,7 +118,7 @@ def _is_utf8(text: Any, end: int) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _unescape(packed: Any, text: Any, end: int, out: Any) -> int:
     at, size = 0, 0
     while at < end:
@@ -146,7 +145,7 @@ def _unescape(packed: Any, text: Any, end: int, out: Any) -> int:
     return size
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def clean_text(packed: Any, text: Any, end: int, out: Any) -> int:
     """Write what the reference makes of `text[:end]` before it splits it; its length, or -1 when not UTF-8."""
     if not _is_utf8(text, end):

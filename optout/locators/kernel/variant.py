@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from optout.locators.kernel.compiled import compiled
 from optout.locators.kernel.memory import PAD, copy_bytes
 from optout.locators.kernel.packed import GROUP
 from optout.locators.kernel.patterns import find_word, is_digit, lower, match_any, match_whole
@@ -21,7 +21,7 @@ _EXTENSIONS = (
 )
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _matches(packed: Any, group: int, column: int, text: Any, start: int, limit: int) -> bool:
     """Whether a pattern of the group, or one that every host has, matches the whole of `text[start:limit]`."""
     first, last = packed.groups[column], packed.groups[column + 1]
@@ -33,7 +33,7 @@ def _matches(packed: Any, group: int, column: int, text: Any, start: int, limit:
     return match_whole(packed.bytes, packed.patterns, first, last, text, start, limit)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _extension(text: Any, begin: int, end: int) -> int:
     """Where the extension of the name `text[begin:end]` begins; `end` when it has none."""
     at = end - 1
@@ -47,7 +47,7 @@ def _extension(text: Any, begin: int, end: int) -> int:
     return end
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _strip_suffix(packed: Any, group: int, text: Any, begin: int, end: int) -> int:
     """The end of the stem `text[begin:end]` without its shortest suffix that matches; `end` when none does."""
     reach = max(packed.longest[0], packed.longest[group])
@@ -59,7 +59,7 @@ def _strip_suffix(packed: Any, group: int, text: Any, begin: int, end: int) -> i
     return end
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _ends_in_image(text: Any, begin: int, end: int) -> bool:
     for index in range(len(_EXTENSIONS)):
         size = 5 if _EXTENSIONS[index, 4] else 4
@@ -75,7 +75,7 @@ def _ends_in_image(text: Any, begin: int, end: int) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _name_parts(packed: Any, group: int, text: Any, begin: int, end: int) -> tuple[int, int, int]:
     """Begin and end of what is kept of the name's stem, and where its extension begins (`end`: none is kept)."""
     dot = _extension(text, begin, end)
@@ -95,7 +95,7 @@ def _name_parts(packed: Any, group: int, text: Any, begin: int, end: int) -> tup
     return begin, stop, dot
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _is_size(text: Any, begin: int, end: int) -> bool:
     if begin == end or end - begin > 16 or not is_digit(text[begin]):
         return False
@@ -114,7 +114,7 @@ def _is_size(text: Any, begin: int, end: int) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _is_stamp(text: Any, begin: int, end: int) -> bool:
     if not 9 <= end - begin <= 19:
         return False
@@ -124,13 +124,13 @@ def _is_stamp(text: Any, begin: int, end: int) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _named(packed: Any, rule: int, text: Any, begin: int, end: int) -> bool:
     first, last = packed.name_rules[2 * rule], packed.name_rules[2 * rule + 1]
     return find_word(packed.bytes, packed.words, first, last, text, begin, end, False)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _drops_piece(packed: Any, text: Any, begin: int, end: int) -> bool:
     """Whether the parameter `text[begin:end]` is a size or a time stamp."""
     equals = begin
@@ -144,7 +144,7 @@ def _drops_piece(packed: Any, text: Any, begin: int, end: int) -> bool:
     return _named(packed, 2, text, begin, name_end)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _write_query(packed: Any, text: Any, begin: int, end: int, out: Any, size: int) -> int:
     """Write the parameters that are kept of the query whose question mark is at `begin`."""
     separator = 63
@@ -162,7 +162,7 @@ def _write_query(packed: Any, text: Any, begin: int, end: int, out: Any, size: i
     return size
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _cut(packed: Any, group: int, text: Any, begin: int, end: int) -> int:
     """Where the path ends when everything from the group's cut on is left out."""
     first = packed.groups[GROUP * group + _CUT]
@@ -180,7 +180,7 @@ def _cut(packed: Any, group: int, text: Any, begin: int, end: int) -> int:
     return end
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _write_path(packed: Any, group: int, text: Any, begin: int, end: int, out: Any, size: int) -> int:
     """Write what is kept of the path `text[begin:end]`."""
     at = begin
@@ -203,7 +203,7 @@ def _write_path(packed: Any, group: int, text: Any, begin: int, end: int, out: A
     return size
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _is_plain(packed: Any, text: Any, slashes: Any, meta: Any) -> bool:
     """Whether a locator of no group and without query is its own key."""
     count = meta[SLASHES]
@@ -219,7 +219,7 @@ def _is_plain(packed: Any, text: Any, slashes: Any, meta: Any) -> bool:
     return _strip_suffix(packed, 0, text, begin, dot) == dot
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def variant_row(packed: Any, text: Any, slashes: Any, meta: Any, group: int, out: Any) -> int:
     """Write the variant key of the locator `text[PAD:]` from `out[PAD]` on.
 
