@@ -8,8 +8,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
+from environ.fileaware_mapping import FileAwareMapping
 
 __all__ = ["VARIABLES", "Environment", "Variable"]
 
@@ -69,12 +69,11 @@ class Environment:
     """Typed reading of VARIABLES; asking for a name that is not listed is a programming error."""
 
     def __init__(self, source: Mapping[str, str] | None = None) -> None:
-        self._env = environ.FileAwareEnv()
-        self._env.ENVIRON = dict(os.environ if source is None else source)
+        self._values = FileAwareMapping(env=dict(os.environ if source is None else source))
 
     def has(self, name: str) -> bool:
         """Is the variable set to something, directly or through its file?"""
-        return bool(self._env.str(name, default=_known(name, "")))
+        return self.text(name, "") != ""
 
     def text(self, name: str, default: str | None = None) -> str:
         """The value, else `default`, else the default of VARIABLES.
@@ -82,8 +81,12 @@ class Environment:
         Raises:
             ImproperlyConfigured: the file named by `NAME_FILE` cannot be read.
         """
-        value: str = self._env.str(name, default="")
-        return value.strip() or _known(name, default)
+        listed = _DEFAULTS[name]
+        try:
+            value: str = self._values.get(name, "")
+        except OSError as error:
+            raise ImproperlyConfigured(f"{name}_FILE cannot be read: {error}") from error
+        return value.strip() or (listed if default is None else default)
 
     def required(self, name: str, why: str) -> str:
         """The value of a variable that has to be set.
@@ -125,7 +128,3 @@ class Environment:
     def words(self, name: str) -> list[str]:
         """The parts of a comma-separated value."""
         return [word.strip() for word in self.text(name).split(",") if word.strip()]
-
-
-def _known(name: str, default: str | None) -> str:
-    return _DEFAULTS[name] if default is None else default

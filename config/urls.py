@@ -1,7 +1,5 @@
 """Which address is answered by whom."""
 
-from importlib.util import find_spec
-
 from allauth.account.decorators import secure_admin_login
 from django.conf import settings
 from django.contrib import admin
@@ -19,10 +17,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.show_alive, name="alive"),
     path("readyz", health.show_ready, name="ready"),
     path("metrics", metrics.export, name="metrics"),
+    path("api/", include("api.urls")),
+    path("", include("registry.portal.urls")),
 ]
 if settings.EMBEDDED:
-    urlpatterns.append(path("mail/", include(mailbox.urlpatterns)))
-if find_spec("api.urls"):
-    urlpatterns.append(path("api/", include("api.urls")))
-if find_spec("registry.portal") and find_spec("registry.portal.urls"):
-    urlpatterns.append(path("", include("registry.portal.urls")))
+    urlpatterns.insert(0, path("mail/", include(mailbox.urlpatterns)))

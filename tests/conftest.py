@@ -1,8 +1,8 @@
 """What every test stands on: one PostgreSQL and one Valkey for the whole run, and no network but loopback.
 
 The servers are the embedded ones. The process that starts first (under xdist the controller) starts them and
-stops them; should it be killed, the kernel tells them to stop. Each xdist worker has its own database, its own
-Valkey number and its own data folder.
+stops them; should it be killed, the kernel tells them to stop. Each xdist worker has its own database, its
+own Valkey number and its own data folder.
 """
 
 import os
@@ -29,6 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if worker is None:
         for variable in VARIABLES:
             os.environ.pop(variable.name, None)
+            os.environ.pop(f"{variable.name}_FILE", None)
         _start_services(config)
     folder = Path(os.environ["OPTOUT_TEST_FOLDER"], worker or "main")
     os.environ["OPTOUT_DATA"] = str(folder)
