@@ -13,6 +13,7 @@ import pyarrow as pa
 from numba import njit
 
 from optout.locators.kernel.arrow import Texts, chunks, texts
+from optout.locators.kernel.memory import pointer
 from optout.locators.kernel.siphash import sip
 from optout.names.fold import MAX_WORDS
 from optout.names.table import MARK, SEPARATOR, UNSPACED, fold_table
@@ -22,6 +23,8 @@ __all__ = ["FirstWords", "fold_array", "probe_names"]
 Bytes = npt.NDArray[np.uint8]
 #: Whichever integer numba makes of it.
 Int = Any
+#: Arrays would be counted in and out at every call; the loops, which see arrays, keep them alive.
+Pointer = Any
 _SPACE = 32
 #: Most folded bytes, spaces included, that one byte of text becomes (U+FDFA: 15).
 WIDEST = 16
@@ -135,6 +138,7 @@ def _fold_rows(
     ascii_fold: Bytes,
 ) -> tuple[Bytes, npt.NDArray[np.int64]]:
     """The folded rows one after the other, and where each starts (one offset more than rows)."""
+    text, table = pointer(data), (pointer(entries), pointer(pool), pointer(ascii_fold))
     folded_offsets = np.zeros(len(valid) + 1, np.int64)
     out = np.empty(1024, np.uint8)
     starts = np.empty(0, np.int64)
@@ -145,9 +149,7 @@ def _fold_rows(
             out = _room(out, at, at + length * WIDEST + 8)
             if len(starts) < length * WIDEST + 2:
                 starts = np.empty(length * WIDEST + 2, np.int64)
-            at, _ = _fold_row(
-                data, offsets[row], offsets[row + 1], entries, pool, ascii_fold, out, at, starts
-            )
+            at, _ = _fold_row(text, offsets[row], offsets[row + 1], *table, pointer(out), at, pointer(starts))
         folded_offsets[row + 1] = at
     return out[: folded_offsets[-1]], folded_offsets
 
@@ -167,6 +169,7 @@ def _probe_rows(
     bitmap: Bytes,
     shift: Int,
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint64]]:
+    text, table = pointer(data), (pointer(entries), pointer(pool), pointer(ascii_fold))
     rows = np.empty(1024, np.int32)
     keys = np.empty(1024, np.uint64)
     found = 0
@@ -179,12 +182,11 @@ def _probe_rows(
         if len(out) < room:
             out = np.empty(room * 2, np.uint8)
             starts = np.empty(room * 2, np.int64)
-        end, words = _fold_row(
-            data, offsets[row], offsets[row + 1], entries, pool, ascii_fold, out, 0, starts
-        )
+        folded = pointer(out)
+        end, words = _fold_row(text, offsets[row], offsets[row + 1], *table, folded, 0, pointer(starts))
         starts[words] = end + 1
         for word in range(words):
-            first = sip(out, starts[word], starts[word + 1] - 1, k0, k1)
+            first = sip(folded, starts[word], starts[word + 1] - 1, k0, k1)
             slot = first >> np.uint64(shift)
             if not bitmap[slot >> np.uint64(3)] >> (slot & np.uint64(7)) & 1:
                 continue
@@ -195,7 +197,7 @@ def _probe_rows(
             rows, keys = _room(rows, found, found + longest), _room(keys, found, found + longest)
             for count in range(longest):
                 rows[found] = row
-                keys[found] = sip(out, starts[word], starts[word + count + 1] - 1, k0, k1)
+                keys[found] = sip(folded, starts[word], starts[word + count + 1] - 1, k0, k1)
                 found += 1
     return rows[:found], keys[:found]
 
@@ -225,15 +227,15 @@ def _position(hashes: npt.NDArray[np.uint64], wanted: np.uint64) -> Int:
 
 @njit(cache=True, nogil=True)
 def _fold_row(
-    data: Bytes,
+    data: Pointer,
     pos: Int,
     stop: Int,
-    entries: npt.NDArray[np.uint32],
-    pool: Bytes,
-    ascii_fold: Bytes,
-    out: Bytes,
+    entries: Pointer,
+    pool: Pointer,
+    ascii_fold: Pointer,
+    out: Pointer,
     at: Int,
-    starts: npt.NDArray[np.int64],
+    starts: Pointer,
 ) -> tuple[Int, Int]:
     """Write the words of data[pos:stop] to `out` from `at`, spaced, their beginnings to `starts`.
 
@@ -266,45 +268,41 @@ def _fold_row(
 
 @njit(cache=True, nogil=True)
 def _fold_ascii(
-    data: Bytes,
+    data: Pointer,
     pos: Int,
     stop: Int,
-    ascii_fold: Bytes,
-    out: Bytes,
+    ascii_fold: Pointer,
+    out: Pointer,
     at: Int,
-    starts: npt.NDArray[np.int64],
+    starts: Pointer,
     words: Int,
     is_open: bool,
 ) -> tuple[Int, Int, Int, bool]:
-    """The common case without branches: every byte is written; letters and first separators are kept.
-
-    Unsigned numbers spare the look for negative indices.
-    """
-    here, end, there, count = np.uint64(pos), np.uint64(stop), np.uint64(at), np.uint64(words)
-    while here < end:
-        byte = data[here]
+    """The common case without branches: every byte is written; letters and first separators are kept."""
+    while pos < stop:
+        byte = data[pos]
         if byte >= 128:
             break
         folded = ascii_fold[byte]
         is_letter = folded != _SPACE
-        out[there] = folded
-        starts[count] = there
-        count += np.uint64(is_letter & (not is_open))
-        there += np.uint64(is_letter | is_open)
+        out[at] = folded
+        starts[words] = at
+        words += is_letter & (not is_open)
+        at += is_letter | is_open
         is_open = is_letter
-        here += np.uint64(1)
-    return np.int64(here), np.int64(there), np.int64(count), is_open
+        pos += 1
+    return pos, at, words, is_open
 
 
 @njit(cache=True, nogil=True)
 def _put(
-    source: Bytes,
+    source: Pointer,
     pos: Int,
     stop: Int,
-    entries: npt.NDArray[np.uint32],
-    out: Bytes,
+    entries: Pointer,
+    out: Pointer,
     at: Int,
-    starts: npt.NDArray[np.int64],
+    starts: Pointer,
     words: Int,
     is_open: bool,
 ) -> tuple[Int, Int, bool]:
@@ -329,7 +327,7 @@ def _put(
 
 
 @njit(cache=True, nogil=True)
-def _code_point(data: Bytes, pos: Int, stop: Int) -> tuple[Int, Int]:
+def _code_point(data: Pointer, pos: Int, stop: Int) -> tuple[Int, Int]:
     """The code point at `pos` and its size; a byte that is not UTF-8 there counts as a NUL of size 1."""
     lead = np.int64(data[pos])
     if lead < 0x80:
