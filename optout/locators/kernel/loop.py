@@ -59,8 +59,11 @@ def _tables(packed: Any) -> Any:
         pointer(packed.segment_heads),
         pointer(packed.proxies),
         pointer(packed.everywhere),
-        pointer(packed.name_rules),
-        pointer(packed.tracking_heads),
+        pointer(packed.names),
+        pointer(packed.name_slots),
+        pointer(packed.prefix_heads),
+        packed.prefix_first,
+        packed.prefix_last,
         pointer(packed.references),
         packed.reference_count,
         packed.proxy_count,
@@ -228,7 +231,9 @@ def probe_rows(
     tables, buffers, column = _tables(packed), _buffers(scratch), _column(texts)
     status_of = pointer(statuses)
     wanted = _Asked(asked[0], asked[1], asked[2], len(keys.row))
-    out = Keys(pointer(keys.row), pointer(keys.kind), pointer(keys.level), pointer(keys.key), pointer(keys.check))
+    out = Keys(
+        pointer(keys.row), pointer(keys.kind), pointer(keys.level), pointer(keys.key), pointer(keys.check)
+    )
     while row < column.rows:
         status = _read(tables, column, row, buffers)
         if status == 0:

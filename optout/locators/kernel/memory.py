@@ -15,7 +15,18 @@ from numba.extending import intrinsic
 from optout.locators.kernel.compiled import compiled
 from optout.locators.status import MAX_BYTES
 
-__all__ = ["META", "PAD", "ROOM", "Scratch", "advance", "copy_bytes", "load64", "new_scratch", "pointer", "store64"]
+__all__ = [
+    "META",
+    "PAD",
+    "ROOM",
+    "Scratch",
+    "advance",
+    "copy_bytes",
+    "load64",
+    "new_scratch",
+    "pointer",
+    "store64",
+]
 
 PAD = 16
 """Bytes that may be read or written past the end, and before the start, of every scratch buffer's text."""

@@ -7,7 +7,7 @@ import numpy as np
 from optout.locators.kernel.compiled import compiled
 from optout.locators.kernel.memory import PAD, copy_bytes, load64
 from optout.locators.kernel.packed import KINDS, RULE
-from optout.locators.kernel.patterns import find_word, is_digit, lower, match, match_any
+from optout.locators.kernel.patterns import PATTERN, find_word, is_digit, lower, match, match_any
 from optout.locators.kernel.scan import COLON, END, FLAGS, HTTP, NETLOC_END, PATH_END
 from optout.locators.kernel.text import hex_value
 
@@ -176,7 +176,7 @@ def _url_in_query(packed: Any, rule: int, text: Any, meta: Any, out: Any) -> int
     path_end, end = meta[PATH_END], meta[END]
     pattern = packed.proxies[RULE * rule + _AT]
     if pattern >= 0:
-        first, last = packed.patterns[2 * pattern], packed.patterns[2 * pattern + 1]
+        first, last = packed.patterns[PATTERN * pattern], packed.patterns[PATTERN * pattern + 1]
         if match(packed.bytes, first, last, text, meta[NETLOC_END], path_end) != path_end:
             return 0
     first, last = packed.proxies[RULE * rule + _NAMES], packed.proxies[RULE * rule + _NAMES + 1]
@@ -189,7 +189,7 @@ def _url_in_query(packed: Any, rule: int, text: Any, meta: Any, out: Any) -> int
                 equals = stop
             stop += 1
         name_end, value = (equals, equals + 1) if equals >= 0 else (at, at)
-        if find_word(packed.bytes, packed.words, first, last, text, at, name_end, False):
+        if find_word(packed.bytes, packed.words, first, last, text, at, name_end):
             size = _decode(text, value, stop, out)
             size = _use_value(packed.proxies[RULE * rule + _FLAGS], text, meta[NETLOC_END], out, size)
             if size:

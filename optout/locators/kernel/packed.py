@@ -8,7 +8,7 @@ import numpy as np
 
 from optout.locators.tables import Group, Proxy, groups, parameters, proxies, text_rules
 
-__all__ = ["GROUP", "KINDS", "RULE", "Packed", "host_slot", "packed"]
+__all__ = ["ANY", "GROUP", "KINDS", "RULE", "SIZE", "STAMP", "TRACKING", "Packed", "host_slot", "packed"]
 
 KINDS = {"host": 0, "query": 1, "rest": 2, "path": 3}
 CLASSES = {"#": 1, "N": 2, "D": 3, "?": 4, "*": 5}
@@ -19,6 +19,8 @@ SLOTS = 4096
 _SPREAD = 0x9E3779B97F4A7C15
 
 
+TRACKING, ANY, SIZE, STAMP = 1, 2, 4, 8
+"""Classes of parameters."""
 RULE = 9
 """Numbers of a row of `Packed.proxies`."""
 GROUP = 13
@@ -35,7 +37,7 @@ class Packed(NamedTuple):
     bytes: Any
     """uint8: patterns, then words, hosts and replacements, one after the other."""
     patterns: Any
-    """int64[n, 2]: begin and end of every pattern in `bytes`."""
+    """int64[n, 4]: begin and end of every pattern in `bytes`, the fewest and the most bytes that it matches."""
     words: Any
     """int64[n, 2]: begin and end of every word."""
     hosts: Any
@@ -54,10 +56,14 @@ class Packed(NamedTuple):
     """int64[n, 9]: kind, for every host, range of after, option byte, range of names, pattern of at, flags."""
     everywhere: Any
     """uint8[256, 256]: the two bytes after the path's slash can belong to a rule for every host."""
-    name_rules: Any
-    """int64[5, 2]: ranges of tracking prefixes, tracking names, and parameters of any, size and stamp."""
-    tracking_heads: Any
-    """uint8[256]: whether a tracking parameter can begin with the byte."""
+    names: Any
+    """int64[n, 3]: begin and end of a parameter's name, its classes as bits; by slot."""
+    name_slots: Any
+    """int64[257]: the first of the names of every slot."""
+    prefix_heads: Any
+    """uint8[256]: whether a tracking parameter known by its beginning can begin with the byte."""
+    prefix_first: int
+    prefix_last: int
     references: Any
     """int64[n, 3]: begin of a reference's name, end of the text that follows it, number of bytes of that text."""
     reference_count: int
@@ -69,7 +75,7 @@ class _Store:
 
     def __init__(self) -> None:
         self.data = bytearray()
-        self.patterns: list[tuple[int, int]] = []
+        self.patterns: list[tuple[int, ...]] = []
         self.words: list[tuple[int, int]] = []
 
     def add(self, text: bytes) -> tuple[int, int]:
@@ -80,7 +86,8 @@ class _Store:
     def add_patterns(self, patterns: Sequence[str]) -> tuple[int, int]:
         begin = len(self.patterns)
         for pattern in patterns:
-            self.patterns.append(self.add(bytes(CLASSES.get(char, ord(char)) for char in pattern)))
+            place = self.add(bytes(CLASSES.get(char, ord(char)) for char in pattern))
+            self.patterns.append((*place, *(sum(sizes) for sizes in zip(*map(_sizes, pattern), strict=True))))
         return begin, len(self.patterns)
 
     def add_words(self, words: Iterable[bytes]) -> tuple[int, int]:
@@ -99,11 +106,9 @@ def packed() -> Packed:
     group_rows = [_group_row(store, group) for group in groups()]
     proxy_rows = [_proxy_row(store, proxy) for proxy in proxies()]
     hosts, slots = _host_table(store)
-    rules, sizes = text_rules(), parameters()
-    name_rules = [
-        store.add_words(names)
-        for names in (rules.tracking_prefixes, rules.tracking_names, sizes.any, sizes.size, sizes.stamp)
-    ]
+    tracking = text_rules().tracking_prefixes
+    prefixes = store.add_words(tracking)
+    names, name_slots = _name_table(store)
     references = [(*store.add(name), len(store_text)) for name, store_text in _references(store)]
     return Packed(
         np.frombuffer(bytes(store.data) + bytes(16), np.uint8).copy(),
@@ -117,8 +122,10 @@ def packed() -> Packed:
         _heads(pattern[0] for pattern in groups()[0].segments),
         _table(proxy_rows),
         _everywhere(),
-        _table(name_rules),
-        _heads(chr(name[0]) for name in (*rules.tracking_names, *rules.tracking_prefixes)),
+        names,
+        name_slots,
+        _heads(chr(prefix[0]) for prefix in tracking),
+        *prefixes,
         _table(references),
         len(references),
         len(proxy_rows),
@@ -171,9 +178,30 @@ def _host_table(store: _Store) -> tuple[np.ndarray, np.ndarray]:
     return _table(rows), np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
 
+def _sizes(token: str) -> tuple[int, int]:
+    """The fewest and the most bytes that a token of a pattern matches."""
+    return {"#": (1, 5), "N": (2, 5), "D": (5, 9), "*": (0, 1 << 20)}.get(token, (1, 1))
+
+
 def _longest(patterns: Sequence[str]) -> int:
-    sizes = {"#": 5, "N": 5, "D": 9, "?": 1, "*": 1 << 20}
-    return max((sum(sizes.get(char, 1) for char in pattern) for pattern in patterns), default=0)
+    return max((sum(_sizes(token)[1] for token in pattern) for pattern in patterns), default=0)
+
+
+def _name_slot(name: bytes) -> int:
+    return (name[0] + 5 * name[-1] + 31 * len(name)) & 0xFF if name else 0
+
+
+def _name_table(store: _Store) -> tuple[np.ndarray, np.ndarray]:
+    sizes = parameters()
+    lists = {TRACKING: text_rules().tracking_names, ANY: sizes.any, SIZE: sizes.size, STAMP: sizes.stamp}
+    classes = {name: 0 for names in lists.values() for name in names}
+    for bit, names in lists.items():
+        for name in names:
+            classes[name] |= bit
+    ordered = sorted(classes, key=lambda name: (_name_slot(name), name))
+    counts = np.bincount([_name_slot(name) for name in ordered], minlength=256)
+    rows = [(*store.add(name), classes[name]) for name in ordered]
+    return _table(rows), np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
 
 def _heads(firsts: Iterable[str]) -> np.ndarray:

@@ -4,7 +4,20 @@ from typing import Any
 
 from optout.locators.kernel.compiled import compiled
 
-__all__ = ["find_word", "is_digit", "lower", "match", "match_any", "match_whole"]
+__all__ = [
+    "PATTERN",
+    "begins_with_word",
+    "find_word",
+    "is_digit",
+    "lower",
+    "match",
+    "match_any",
+    "match_whole",
+    "name_classes",
+]
+
+PATTERN = 4
+"""Numbers of a pattern: where it begins and ends, the fewest and the most bytes that it matches."""
 
 _NUMBER, _NUMBER2, _SIZE, _LETTER, _ANY = 1, 2, 3, 4, 5
 
@@ -100,7 +113,7 @@ def match(store: Any, begin: int, end: int, text: Any, start: int, limit: int) -
 def match_any(store: Any, patterns: Any, first: int, last: int, text: Any, start: int, limit: int) -> int:
     """Where the first of the patterns that match ends, or -1."""
     for index in range(first, last):
-        end = match(store, patterns[2 * index], patterns[2 * index + 1], text, start, limit)
+        end = match(store, patterns[PATTERN * index], patterns[PATTERN * index + 1], text, start, limit)
         if end >= 0:
             return end
     return -1
@@ -109,28 +122,60 @@ def match_any(store: Any, patterns: Any, first: int, last: int, text: Any, start
 @compiled
 def match_whole(store: Any, patterns: Any, first: int, last: int, text: Any, start: int, limit: int) -> bool:
     """Whether one of the patterns matches the whole of `text[start:limit]`."""
-    for index in range(first, last):
-        if match(store, patterns[2 * index], patterns[2 * index + 1], text, start, limit) == limit:
+    size = limit - start
+    head = lower(text[start])
+    for index in range(PATTERN * first, PATTERN * last, PATTERN):
+        if size < patterns[index + 2] or size > patterns[index + 3]:
+            continue
+        token = store[patterns[index]]
+        if token > _ANY and token != head:
+            continue
+        if match(store, patterns[index], patterns[index + 1], text, start, limit) == limit:
             return True
     return False
 
 
 @compiled
-def find_word(
-    store: Any, words: Any, first: int, last: int, text: Any, start: int, limit: int, prefix: bool
-) -> bool:
-    """Whether `text[start:limit]`, without case, is one of the words, or begins with one of them."""
+def _same_word(store: Any, begin: int, text: Any, start: int, size: int) -> bool:
+    for offset in range(size):
+        if lower(text[start + offset]) != store[begin + offset]:
+            return False
+    return True
+
+
+@compiled
+def find_word(store: Any, words: Any, first: int, last: int, text: Any, start: int, limit: int) -> bool:
+    """Whether `text[start:limit]`, without case, is one of the words."""
     size = limit - start
-    for index in range(first, last):
-        begin = words[2 * index]
-        length = words[2 * index + 1] - begin
-        if length != size and not (prefix and length < size):
-            continue
-        same = True
-        for offset in range(length):
-            if lower(text[start + offset]) != store[begin + offset]:
-                same = False
-                break
-        if same:
+    for index in range(2 * first, 2 * last, 2):
+        begin = words[index]
+        if words[index + 1] - begin == size and _same_word(store, begin, text, start, size):
             return True
     return False
+
+
+@compiled
+def begins_with_word(
+    store: Any, words: Any, first: int, last: int, text: Any, start: int, limit: int
+) -> bool:
+    """Whether `text[start:limit]`, without case, begins with one of the words."""
+    for index in range(2 * first, 2 * last, 2):
+        begin = words[index]
+        size = words[index + 1] - begin
+        if size <= limit - start and _same_word(store, begin, text, start, size):
+            return True
+    return False
+
+
+@compiled
+def name_classes(packed: Any, text: Any, start: int, limit: int) -> int:
+    """The classes, as bits, of the parameter that is called `text[start:limit]`; 0 for most."""
+    size = limit - start
+    slot = 0
+    if size:
+        slot = (int(lower(text[start])) + 5 * int(lower(text[limit - 1])) + 31 * size) & 0xFF
+    for index in range(3 * packed.name_slots[slot], 3 * packed.name_slots[slot + 1], 3):
+        begin = packed.names[index]
+        if packed.names[index + 1] - begin == size and _same_word(packed.bytes, begin, text, start, size):
+            return packed.names[index + 2]
+    return 0

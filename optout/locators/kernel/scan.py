@@ -7,7 +7,8 @@ import numpy as np
 from optout.locators.kernel.compiled import compiled
 from optout.locators.kernel.host import AGAIN, after_scheme, read_authority
 from optout.locators.kernel.memory import META, PAD, ROOM, advance
-from optout.locators.kernel.patterns import find_word
+from optout.locators.kernel.packed import TRACKING
+from optout.locators.kernel.patterns import begins_with_word, name_classes
 from optout.locators.kernel.text import clean_text, ends_in_reference, hex_value, reference_at
 from optout.locators.kernel.vector import WIDTH, copy_path_run, copy_query_run
 from optout.locators.status import MAX_BYTES, LocatorStatus
@@ -21,6 +22,7 @@ __all__ = [
     "NETLOC_END",
     "PATH_END",
     "PIECES",
+    "SIZES",
     "SLASHES",
     "canonicalise_row",
 ]
@@ -28,8 +30,8 @@ __all__ = [
 HOST_END, NETLOC_END, PATH_END, END, SLASHES, FLAGS = range(6)
 """Columns of `Scratch.meta`: where the parts end, how many slashes the path has, the flags."""
 
-COLON, HTTP, PIECES = 1, 2, 4
-"""Flags: the path has a colon, a parameter may be an address, there is a query."""
+COLON, HTTP, PIECES, SIZES = 1, 2, 4, 8
+"""Flags: the path has a colon, a parameter may be an address, there is a query, a parameter may be a size."""
 
 _EMPTY = int(LocatorStatus.EMPTY)
 _SCHEME = int(LocatorStatus.SCHEME)
@@ -211,13 +213,16 @@ def _end_piece(packed: Any, out: Any, begin: int, equals: int, size: int, meta: 
     """Keep or drop the parameter `out[begin:size]`, before which its separator stands; the new end."""
     if size == begin:
         return begin - 1
-    if packed.tracking_heads[out[begin]]:
-        rules = packed.name_rules
-        last = equals if equals >= 0 else size
-        if find_word(
-            packed.bytes, packed.words, rules[0], rules[1], out, begin, last, True
-        ) or find_word(packed.bytes, packed.words, rules[2], rules[3], out, begin, last, False):
-            return begin - 1
+    last = equals if equals >= 0 else size
+    classes = name_classes(packed, out, begin, last)
+    if classes & TRACKING:
+        return begin - 1
+    if packed.prefix_heads[out[begin]] and begins_with_word(
+        packed.bytes, packed.words, packed.prefix_first, packed.prefix_last, out, begin, last
+    ):
+        return begin - 1
+    if classes or (equals < 0 and packed.name_slots[1]):
+        meta[FLAGS] |= SIZES
     value = out[equals + 1] if equals >= 0 else out[begin]
     if value == 104 or value == 72:
         meta[FLAGS] |= HTTP

@@ -73,8 +73,7 @@ def sip(data: Any, start: int, end: int, k0: Any, k1: Any) -> Any:
 
 
 @compiled
-def sip_prefixes(
-    data: Any, start: int, ends: Any, count: int, k0: Any, k1: Any, out: Any) -> None:
+def sip_prefixes(data: Any, start: int, ends: Any, count: int, k0: Any, k1: Any, out: Any) -> None:
     """SipHash-1-3 of `data[start:ends[i]]` for ascending `ends`, each byte read once, into `out`."""
     v0, v1, v2, v3 = k0 ^ _C0, k1 ^ _C1, k0 ^ _C2, k1 ^ _C3
     at = start

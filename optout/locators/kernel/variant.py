@@ -6,9 +6,9 @@ import numpy as np
 
 from optout.locators.kernel.compiled import compiled
 from optout.locators.kernel.memory import PAD, copy_bytes
-from optout.locators.kernel.packed import GROUP
-from optout.locators.kernel.patterns import find_word, is_digit, lower, match_any, match_whole
-from optout.locators.kernel.scan import END, FLAGS, NETLOC_END, PATH_END, PIECES, SLASHES
+from optout.locators.kernel.packed import ANY, GROUP, SIZE, STAMP
+from optout.locators.kernel.patterns import is_digit, lower, match_any, match_whole, name_classes
+from optout.locators.kernel.scan import END, FLAGS, NETLOC_END, PATH_END, PIECES, SIZES, SLASHES
 from optout.locators.rewrite import MAX_SUFFIXES
 from optout.locators.tables import IMAGE_EXTENSIONS
 
@@ -125,23 +125,18 @@ def _is_stamp(text: Any, begin: int, end: int) -> bool:
 
 
 @compiled
-def _named(packed: Any, rule: int, text: Any, begin: int, end: int) -> bool:
-    first, last = packed.name_rules[2 * rule], packed.name_rules[2 * rule + 1]
-    return find_word(packed.bytes, packed.words, first, last, text, begin, end, False)
-
-
-@compiled
 def _drops_piece(packed: Any, text: Any, begin: int, end: int) -> bool:
     """Whether the parameter `text[begin:end]` is a size or a time stamp."""
     equals = begin
     while equals < end and text[equals] != 61:
         equals += 1
     name_end, value = (equals, equals + 1) if equals < end else (begin, begin)
-    if _is_stamp(text, value, end) and _named(packed, 4, text, begin, name_end):
+    classes = name_classes(packed, text, begin, name_end)
+    if classes & ANY:
         return True
-    if _is_size(text, value, end) and _named(packed, 3, text, begin, name_end):
-        return True
-    return _named(packed, 2, text, begin, name_end)
+    if classes & SIZE:
+        return _is_size(text, value, end)
+    return bool(classes & STAMP) and _is_stamp(text, value, end)
 
 
 @compiled
@@ -181,42 +176,21 @@ def _cut(packed: Any, group: int, text: Any, begin: int, end: int) -> int:
 
 
 @compiled
-def _write_path(packed: Any, group: int, text: Any, begin: int, end: int, out: Any, size: int) -> int:
-    """Write what is kept of the path `text[begin:end]`."""
-    at = begin
-    while at < end:
-        stop = at + 1
-        while stop < end and text[stop] != 47:
-            stop += 1
-        if stop < end:
-            if not _matches(packed, group, _SEGMENTS, text, at + 1, stop):
-                copy_bytes(text, at, stop - at, out, size)
-                size += stop - at
-        elif not _matches(packed, group, _LAST, text, at + 1, stop):
-            first, last, dot = _name_parts(packed, group, text, at + 1, stop)
-            out[size] = 47
-            copy_bytes(text, first, last - first, out, size + 1)
-            size += 1 + last - first
-            copy_bytes(text, dot, stop - dot, out, size)
-            size += stop - dot
-        at = stop
-    return size
+def _next_dropped(packed: Any, group: int, text: Any, slashes: Any, index: int, last: int) -> int:
+    """The first slash from `index` on, before the last, whose segment is left out; `last` when there is none."""
+    while index < last:
+        begin = slashes[index] + 1
+        if group or packed.segment_heads[text[begin]]:
+            if _matches(packed, group, _SEGMENTS, text, begin, slashes[index + 1]):
+                break
+        index += 1
+    return index
 
 
 @compiled
-def _is_plain(packed: Any, text: Any, slashes: Any, meta: Any) -> bool:
-    """Whether a locator of no group and without query is its own key."""
-    count = meta[SLASHES]
-    for index in range(count - 1):
-        slash = slashes[index]
-        if packed.segment_heads[text[slash + 1]] and _matches(
-            packed, 0, _SEGMENTS, text, slash + 1, slashes[index + 1]
-        ):
-            return False
-    begin = slashes[count - 1] + 1
-    end = meta[PATH_END]
-    dot = _extension(text, begin, end)
-    return _strip_suffix(packed, 0, text, begin, dot) == dot
+def _append(text: Any, begin: int, end: int, out: Any, size: int) -> int:
+    copy_bytes(text, begin, end - begin, out, size)
+    return size + end - begin
 
 
 @compiled
@@ -226,19 +200,36 @@ def variant_row(packed: Any, text: Any, slashes: Any, meta: Any, group: int, out
     Returns:
         Where it ends, or 0 when the locator is its own key and nothing was written.
     """
-    pieces = meta[FLAGS] & PIECES
-    if group == 0 and not pieces and _is_plain(packed, text, slashes, meta):
+    stop = _cut(packed, group, text, meta[NETLOC_END], meta[PATH_END])
+    last = meta[SLASHES] - 1
+    while slashes[last] >= stop:
+        last -= 1
+    dropped = _next_dropped(packed, group, text, slashes, 0, last)
+    first, end, dot = _name_parts(packed, group, text, slashes[last] + 1, stop)
+    flags = meta[FLAGS]
+    if group == 0 and not flags & SIZES and dropped == last and end == dot:
         return 0
-    netloc_end, path_end = meta[NETLOC_END], meta[PATH_END]
-    first = packed.groups[GROUP * group + _HOST]
-    size = packed.groups[GROUP * group + _HOST + 1] - first
-    if size:
-        copy_bytes(packed.bytes, first, size, out, PAD)
-    else:
-        size = netloc_end - PAD
-        copy_bytes(text, PAD, size, out, PAD)
-    stop = _cut(packed, group, text, netloc_end, path_end)
-    end = _write_path(packed, group, text, netloc_end, stop, out, PAD + size)
-    if pieces and not packed.groups[GROUP * group + _DROP]:
-        end = _write_query(packed, text, path_end, meta[END], out, end)
-    return end
+    begin, size = PAD, PAD
+    if packed.groups[GROUP * group + _HOST] < packed.groups[GROUP * group + _HOST + 1]:
+        begin = meta[NETLOC_END]
+        size = _append(
+            packed.bytes,
+            packed.groups[GROUP * group + _HOST],
+            packed.groups[GROUP * group + _HOST + 1],
+            out,
+            size,
+        )
+    while dropped < last:
+        size = _append(text, begin, slashes[dropped], out, size)
+        begin = slashes[dropped + 1]
+        dropped = _next_dropped(packed, group, text, slashes, dropped + 1, last)
+    size = _append(text, begin, slashes[last], out, size)
+    if not _matches(packed, group, _LAST, text, slashes[last] + 1, stop):
+        out[size] = 47
+        size = _append(text, first, end, out, size + 1)
+        size = _append(text, dot, stop, out, size)
+    if not flags & PIECES or packed.groups[GROUP * group + _DROP]:
+        return size
+    if flags & SIZES:
+        return _write_query(packed, text, meta[PATH_END], meta[END], out, size)
+    return _append(text, meta[PATH_END], meta[END], out, size)
