@@ -63,7 +63,7 @@ USES = {
     ),
     Use.AI_INPUT: Wording(
         _("Feeding a finished AI model"),
-        _("Handing your work to a model while it answers somebody’s question."),
+        _("Handing your work to a model while it answers a question."),
     ),
     Use.SEARCH: Wording(_("Search"), _("Showing your work, or a part of it, among search results.")),
 }
@@ -144,7 +144,7 @@ HOWS = {
 }
 
 STATUSES = {
-    "active": Wording(_("Active"), _("It is in the registry’s answers.")),
+    "active": Wording(_("Active"), _("The answers of the registry include it.")),
     "held": Wording(
         _("On hold"), _("A case about it is open. A no keeps its force meanwhile; anything else waits.")
     ),

@@ -98,7 +98,7 @@ def new_page(browser: Browser, live_server: LiveServer) -> Iterator[NewPage]:
         if user is not None:
             context.add_cookies([_session_cookie(user, live_server.url)])
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(30_000)
         page.set_default_navigation_timeout(90_000)  # the first look-up of all compiles the kernels
         page.on("console", lambda message: errors.append(message.text) if _is_fault(message) else None)
         return page

@@ -31,21 +31,21 @@ class Gallery:
 
 
 def fill(user: User) -> Gallery:
-    """Claims of every decision and status, a key, an import with refused rows; and users without claims and without a party."""
+    """Claims of every decision and status, a key, an import; users without claims and without a party."""
     actor = Actor(party=Party.objects.of_user(user).get(), user=user, application="portal")
     claim = _claim(actor, Decision.DENY, (SelectorKind.URL, PICTURE), (SelectorKind.NAME, "Ada Lindqvist"))
     _claim(
         actor,
         Decision.TERMS,
         (SelectorKind.PREFIX, "https://example.net/ada/prints"),
-        title="Prints, 2019–2026",
+        title="Prints since 2019",
     )
     _claim(
         actor, Decision.ALLOW, (SelectorKind.URL, "https://example.org/press/portrait.jpg"), uses=Use.SEARCH
     )
     gone = _claim(actor, Decision.DENY, (SelectorKind.DOMAIN, "sketches.example.org"))
     withdraw_claim(acting=actor, claim=gone)
-    key, _ = create_key(acting=actor, name="The site’s publishing script", scopes=["check", "claims:write"])
+    key, _ = create_key(acting=actor, name="Publishing script", scopes=["check", "claims:write"])
     beginner = User.objects.create_user("beginner@example.org")
     create_party(beginner, Party.Kind.ORGANISATION, "Museum of Tides")
     return Gallery(claim, key, _import(actor.party), User.objects.create_user("new@example.org"), beginner)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser.conftest import NewPage
-from browser.gallery import PAGES, Gallery, fill
 from playwright.sync_api import Page
 
 from registry.models import User
+from tests.browser.conftest import NewPage
+from tests.browser.gallery import PAGES, Gallery, fill
 
 pytestmark = pytest.mark.browser
 
@@ -40,7 +40,7 @@ def preview(page: Page) -> None:
 
 def make_key(page: Page) -> None:
     page.goto("/keys/new/")
-    page.get_by_label("Name").fill("The site’s publishing script")
+    page.get_by_label("Name").fill("Publishing script")
     page.get_by_role("button", name="Make the key").click()
     page.locator("#secret").wait_for()
 

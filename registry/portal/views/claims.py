@@ -107,7 +107,9 @@ def _record(request: HttpRequest, actor: Actor, form: RegisterForm) -> HttpRespo
         claim = Claim.objects.for_party(actor.party).get(owner="", ref=fields["ref"])
     except RegistryError as error:
         return _refused(request, form, error)
-    messages.success(request, _("Your opt-out is recorded. It is in the registry’s answers within seconds."))
+    messages.success(
+        request, _("Your opt-out is recorded. The answers of the registry include it within seconds.")
+    )
     return redirect("portal:claim", public_id=claim.public_id)
 
 
