@@ -1,4 +1,7 @@
-"""For every test of the service: an empty Valkey and data folder, and tasks that run where they are sent."""
+"""For every test of the service: an empty Valkey and data folder, and nothing remembered.
+
+Tasks are sent to the broker, as in production; tests that want them done start a worker (tests/server/working.py).
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,11 +9,6 @@ from pathlib import Path
 import pytest
 from django.core.cache import cache
 from pytest_django import Settings
-
-from workers.celery import app
-
-# A task sent from a test runs there and then, and its failure is the test's.
-app.conf.update(task_always_eager=True, task_eager_propagates=True)
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +38,7 @@ def _nothing_remembered() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _flushing_past_triggers() -> Iterator[None]:
-    """Between tests tables are emptied although events are append-only: as a replica does, without triggers."""
+    """Between tests tables are emptied although events are append-only: as a replica, without triggers."""
     from django.db.backends.postgresql.operations import DatabaseOperations
 
     flush = DatabaseOperations.execute_sql_flush
