@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import environ
-import structlog
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from api import conf
+from config import logs
 from config.embedded.record import read_services, secret, signing_key
 from config.environment import Environment
 
@@ -240,7 +240,11 @@ API_PACED_REQUESTS = max(1, _env.integer("OPTOUT_WEB_THREADS", least=1) - 1)
 # --- Tasks
 CELERY_BROKER_URL = REDIS_URL
 # A task whose worker vanished is given to another after this time, which no living task may reach.
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600 + 300, "socket_keepalive": True}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 3600 + 300,
+    "socket_keepalive": True,
+    "socket_connect_timeout": 2,
+}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_RESULT_BACKEND = None
 CELERY_TASK_IGNORE_RESULT = True
@@ -262,38 +266,6 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(DATA / "run" / "beat")
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 # --- Logs
-_processors: list[Any] = [
-    structlog.contextvars.merge_contextvars,
-    structlog.stdlib.add_logger_name,
-    structlog.stdlib.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-    structlog.processors.StackInfoRenderer(),
-]
-structlog.configure(
-    processors=[
-        structlog.stdlib.filter_by_level,
-        *_processors,
-        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-    ],
-    logger_factory=structlog.stdlib.LoggerFactory(),
-    cache_logger_on_first_use=True,
-)
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "lines": {
-            "()": structlog.stdlib.ProcessorFormatter,
-            "processors": [
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"])
-                if EMBEDDED
-                else structlog.processors.JSONRenderer(),
-            ],
-            "foreign_pre_chain": _processors,
-        }
-    },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "lines"}},
-    "root": {"handlers": ["console"], "level": _env.text("OPTOUT_LOG_LEVEL").upper()},
-}
+logs.configure()
+LOGGING = logs.logging_settings(lines=EMBEDDED, level=_env.text("OPTOUT_LOG_LEVEL").upper())
+DJANGO_STRUCTLOG_CELERY_ENABLED = True

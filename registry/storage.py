@@ -12,16 +12,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol, cast
+from typing import IO, Any, Protocol, cast
 from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from django.conf import settings
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
 __all__ = [
     "InvalidKey",
@@ -127,7 +124,7 @@ class S3Store:
     def __init__(self, bucket: str, prefix: str = "", *, endpoint: str = "") -> None:
         self.bucket = bucket
         self.prefix = f"{_checked(prefix)}/" if prefix else ""
-        self.client: S3Client = boto3.session.Session().client(
+        self.client: Any = boto3.session.Session().client(
             "s3",
             endpoint_url=endpoint or None,
             config=Config(
@@ -168,7 +165,7 @@ class S3Store:
     def size(self, key: str) -> int:
         """Asked by HEAD."""
         try:
-            return self.client.head_object(Bucket=self.bucket, Key=self._name(key))["ContentLength"]
+            return int(self.client.head_object(Bucket=self.bucket, Key=self._name(key))["ContentLength"])
         except ClientError as error:
             raise _translated(error, key) from error
 

@@ -41,7 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["REDIS_URL"] = os.environ["REDIS_URL"].rsplit("/", 1)[0] + f"/{number}"
     os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
     # Hashed names need `collectstatic`, which only the embedded and the browser tests run.
-    settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
 
 
 def _start_services(config: pytest.Config) -> None:
