@@ -13,7 +13,7 @@ import pyarrow as pa
 from optout import engine
 from optout.errors import BadInput
 from optout.locators import canonicalise, hash_strings, host_of, host_suffixes, origins, prefixes
-from optout.names import tokens
+from optout.names import MAX_WORDS, tokens
 from optout.snapshot.segment import EVER
 from optout.words import CONTENT_KINDS, Decision, Outcome, SelectorKind
 
@@ -58,32 +58,45 @@ class Reason(TypedDict):
     snapshot: str
 
 
+class _Stated(NamedTuple):
+    """What a claim says, as a reason says it."""
+
+    claim: str
+    owner: str
+    ref: str
+    decision: str
+    grade: int
+    valid_from: str | None
+    terms_url: str
+    title: str
+
+
 class _Match(NamedTuple):
     kind: SelectorKind
     level: int
     exact: bool
     key: int
-    stated: tuple[Any, ...]
+    stated: _Stated
 
 
 class _Texts:
     """What the rows asked about consist of, computed together because one row at a time costs a call each."""
 
     def __init__(self, items: engine.Items, rows: Sequence[int]) -> None:
-        wanted = pa.array(rows, pa.int64())
-        self._url = _taken(items.url, wanted, locators=True)
-        self._text = _taken(items.text, wanted)
+        urls = pa.array(_taken(items.url, rows), pa.large_binary())
+        self._url: list[str] = canonicalise(urls)[0].to_pylist()
+        self._text = _taken(items.text, rows)
         self._digest = {
-            SelectorKind.SHA256: _taken(items.sha256, wanted),
-            SelectorKind.MD5: _taken(items.md5, wanted),
+            SelectorKind.SHA256: _taken(items.sha256, rows),
+            SelectorKind.MD5: _taken(items.md5, rows),
         }
 
     def candidates(self, at: int, match: _Match) -> list[str]:
         """The texts of the `at`th row whose hash may be the key that was found."""
         if match.kind in CONTENT_KINDS:
-            return [self._digest[match.kind][at].lower()]
+            return [(self._digest[match.kind][at] or b"").decode().lower()]
         if match.kind is SelectorKind.NAME:
-            return list(_phrases(tokens(self._text[at])))
+            return list(_phrases(tokens(self._text[at] or b"")))
         locator = self._url[at] if match.level == 0 else origins(self._url[at])[match.level - 1]
         if match.kind is SelectorKind.PREFIX:
             return prefixes(locator)
@@ -92,21 +105,16 @@ class _Texts:
         return [locator]
 
 
-def _taken(column: Any, rows: pa.Array, *, locators: bool = False) -> list[Any]:
-    if column is None:
-        return []
-    taken = column.take(rows)
-    if locators:
-        taken = canonicalise(taken)[0]
-    elif pa.types.is_dictionary(taken.type):
-        taken = taken.cast(pa.large_string())
-    values: list[Any] = taken.to_pylist()
-    return values
+def _taken(column: Any, rows: Sequence[int]) -> list[bytes | None]:
+    """The bytes of some rows of a text column of any layout, UTF-8 or not."""
+    scalars = [] if column is None else [column[row] for row in rows]
+    plain = [scalar.value if isinstance(scalar, pa.DictionaryScalar) else scalar for scalar in scalars]
+    return [scalar.as_buffer().to_pybytes() if scalar.is_valid else None for scalar in plain]
 
 
 def _phrases(words: Sequence[str]) -> Iterator[str]:
     for first in range(len(words)):
-        for last in range(first + 1, min(first + 255, len(words)) + 1):
+        for last in range(first + 1, min(first + MAX_WORDS, len(words)) + 1):
             yield " ".join(words[first:last])
 
 
@@ -114,7 +122,11 @@ def explain_rows(
     snapshot: Snapshot, items: engine.Items, verdicts: engine.Verdicts, rows: Sequence[int]
 ) -> list[list[Reason]]:
     """For each of `rows` the reasons: the match that decided first, then the others that count."""
-    chosen = [_counting(snapshot, verdicts, row) for row in rows]
+    winners = verdicts.winner[list(rows)].tolist()
+    chosen = [
+        _best(counting, winner)
+        for counting, winner in zip(_counting(snapshot, verdicts.matches, rows), winners, strict=True)
+    ]
     texts = _Texts(items, rows)
     candidates = [[texts.candidates(at, match) for match in matches] for at, matches in enumerate(chosen)]
     matched = _find_texts(snapshot.sip_key, chosen, candidates)
@@ -124,46 +136,49 @@ def explain_rows(
     ]
 
 
-def _counting(snapshot: Snapshot, verdicts: engine.Verdicts, row: int) -> list[_Match]:
-    """The matches of a row that count, the best one for each claim and kind; the winner's claim first.
+def _counting(snapshot: Snapshot, found: engine.Matches, rows: Sequence[int]) -> Iterator[dict[int, _Match]]:
+    """For each row the matches that count, by their index."""
+    starts, ends = (np.searchsorted(found.row, list(rows), side=side).tolist() for side in ("left", "right"))
+    kinds = {int(kind): kind for kind in SelectorKind}
+    stated: dict[tuple[int, int], _Stated] = {}
+    for start, end in zip(starts, ends, strict=True):
+        part = engine.Matches(*(column[start:end].tolist() for column in found))
+        counting = {}
+        for at, counts in enumerate(part.decision):
+            if counts:
+                place = part.segment[at], part.claim[at]
+                if place not in stated:
+                    stated[place] = _stated(snapshot.segments, *place)
+                counting[start + at] = _Match(
+                    kinds[part.kind[at]], part.level[at], part.exact[at], part.key[at], stated[place]
+                )
+        yield counting
 
-    A claim that two segments hold is one claim.
-    """
-    found = verdicts.matches
-    start, end = (int(bound) for bound in np.searchsorted(found.row, [row, row + 1]))
-    counting = {
-        at: _Match(
-            SelectorKind(int(found.kind[at])),
-            int(found.level[at]),
-            bool(found.exact[at]),
-            int(found.key[at]),
-            _stated(snapshot.segments, int(found.segment[at]), int(found.claim[at])),
-        )
-        for at in range(start, end)
-        if found.decision[at]
-    }
-    winner = counting.get(int(verdicts.winner[row]))
-    best: dict[tuple[Any, ...], _Match] = {}
+
+def _best(counting: Mapping[int, _Match], winner: int) -> list[_Match]:
+    """The best match for each claim and kind, the winner first; a claim in two segments is one claim."""
+    best: dict[tuple[_Stated, SelectorKind], _Match] = {}
     for match in sorted(counting.values(), key=lambda match: (match.kind, not match.exact, match.level)):
         best.setdefault((match.stated, match.kind), match)
-    if winner is None:
+    if winner < 0:
         return list(best.values())
-    return [best.pop((winner.stated, winner.kind)), *best.values()]
+    decided = counting[winner]
+    return [best.pop((decided.stated, decided.kind)), *best.values()]
 
 
-def _stated(segments: Sequence[Segment], number: int, claim: int) -> tuple[Any, ...]:
-    """Id, owner, ref, decision, grade, valid_from, terms_url and title of a claim."""
+def _stated(segments: Sequence[Segment], number: int, claim: int) -> _Stated:
     segment = segments[number]
     statements, statement = segment.statements, int(segment.statement[claim])
-    return (
-        segment.ids[claim].as_py(),
-        _owner(segments, int(statements.owner[statement])),
-        "" if segment.refs is None else segment.refs[claim].as_py(),
-        int(statements.decision[statement]),
-        int(statements.grade[statement]),
-        int(statements.valid_from[statement]),
-        statements.terms_url[statement].as_py(),
-        statements.title[statement].as_py(),
+    valid_from = int(statements.valid_from[statement])
+    return _Stated(
+        claim=str(uuid.UUID(bytes=segment.ids[claim].as_py())),
+        owner=_owner(segments, int(statements.owner[statement])),
+        ref="" if segment.refs is None else segment.refs[claim].as_py(),
+        decision=Decision(int(statements.decision[statement])).label,
+        grade=int(statements.grade[statement]),
+        valid_from=None if valid_from == EVER else (_EPOCH + timedelta(microseconds=valid_from)).isoformat(),
+        terms_url=statements.terms_url[statement].as_py(),
+        title=statements.title[statement].as_py(),
     )
 
 
@@ -184,21 +199,19 @@ def _find_texts(
 
 
 def _reason(snapshot: Snapshot, match: _Match, matched: str) -> Reason:
-    claim_id, owner, ref, decision, grade, valid_from, terms_url, title = match.stated
+    stated = match.stated
     return {
-        "claim": str(uuid.UUID(bytes=claim_id)),
-        "owner": owner,
-        "ref": ref,
+        "claim": stated.claim,
+        "owner": stated.owner,
+        "ref": stated.ref,
         "selector": match.kind.label,
         "matched": matched,
         "how": _how(match),
-        "decision": Decision(decision).label,
-        "grade": grade,
-        "valid_from": None
-        if valid_from == EVER
-        else (_EPOCH + timedelta(microseconds=valid_from)).isoformat(),
-        "terms_url": terms_url,
-        "title": title,
+        "decision": stated.decision,
+        "grade": stated.grade,
+        "valid_from": stated.valid_from,
+        "terms_url": stated.terms_url,
+        "title": stated.title,
         "distance": 0,
         "threshold": 0,
         "snapshot": snapshot.digest,

@@ -211,6 +211,15 @@ def test_batches_are_joined_without_a_seam(snapshot: Snapshot) -> None:
     assert [snapshot.explain(items, verdicts, row)[0]["owner"] for row in hits] == ["ann", "bob", "cy"]
 
 
+def test_captions_that_are_not_utf8_are_explained_all_the_same(snapshot: Snapshot) -> None:
+    items = Items(
+        1, text=pa.array([b"\xff\xfe Greta Garbo \xff"]).view(pa.binary()).cast(pa.string(), safe=False)
+    )
+    verdicts = snapshot.judge(items, TRAIN)
+    assert verdicts.flagged.tolist() == [True]
+    assert snapshot.explain(items, verdicts, 0)[0]["matched"] == "greta garbo"
+
+
 def test_no_items_no_answers(snapshot: Snapshot) -> None:
     assert snapshot.check([], TRAIN) == []
     assert len(snapshot.judge(Items(0, url=pa.array([], pa.string())), TRAIN).outcome) == 0
