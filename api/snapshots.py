@@ -1,6 +1,5 @@
 """`/snapshots`: the newest signed snapshot, and its files for those who filter at home."""
 
-from pathlib import Path
 from typing import IO, Any
 
 import orjson
@@ -20,6 +19,7 @@ from registry import storage
 from registry.access import access_snapshot
 from registry.errors import NotFound
 from registry.models import SnapshotRecord
+from registry.services.snapshots import snapshots_folder
 
 __all__ = ["LatestSnapshot", "SnapshotFile"]
 
@@ -90,7 +90,7 @@ def _entry(record: SnapshotRecord, path: str) -> tuple[str, str]:
 
 def _open(record: SnapshotRecord, path: str) -> IO[bytes]:
     """The file on this machine if it has the snapshot, else from the object store."""
-    local = Path(record.directory, path)
+    local = snapshots_folder() / record.directory / path
     if local.is_file():
         return local.open("rb")
     try:

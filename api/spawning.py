@@ -1,6 +1,7 @@
 """`/api/v2/query/urls/`: Spawning's "Do Not Train" protocol, for the programs that speak it today."""
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,9 +24,19 @@ from registry import live
 
 __all__ = ["QueryUrls"]
 
-# The client takes what is not opted out as free to use, so only these two outcomes leave it so. Terms that
-# were not agreed to, and lines that cannot be judged, blank ones included, count as opted out.
+# The client takes what is not opted out as free to use, so only two outcomes leave it so. Terms that were not
+# agreed to, and lines that cannot be judged, blank ones included, count as opted out.
 _FREE = (Outcome.UNRESERVED, Outcome.ALLOWED)
+
+
+def _ending(outcome: Outcome) -> bytes:
+    opt_in, opt_out = outcome == Outcome.ALLOWED, outcome not in _FREE
+    return b'","optIn":%s,"optOut":%s},' % (orjson.dumps(opt_in), orjson.dumps(opt_out))
+
+
+_BEGINNING = pa.scalar(b'{"url":"', pa.large_binary())
+_ENDINGS = pa.array([_ending(outcome) for outcome in Outcome], pa.large_binary())
+_BETWEEN = pa.scalar(b"", pa.large_binary())
 
 
 class QueryUrls(ApiView):
@@ -53,16 +64,24 @@ class QueryUrls(ApiView):
             raise too_many(count, MAX_ITEMS)
         lines = pc.split_pattern(pa.array([body], pa.large_binary()), b"\n").flatten()
         verdicts = live.current_snapshot().judge(Items(length=count, url=lines), Question(use=DEFAULT_USE))
-        echoed = body.decode("utf-8", "replace").split("\n")
-        return HttpResponse(_answer(echoed, verdicts.outcome), content_type="application/json")
+        return HttpResponse(_answer(_quoted(body, lines), verdicts.outcome), content_type="application/json")
 
 
-def _answer(lines: list[str], outcome: np.ndarray) -> bytes:
-    """The answer's JSON for `lines` and their outcomes (uint8, one each)."""
-    opt_out = ~np.isin(outcome, _FREE)
-    opt_in = outcome == Outcome.ALLOWED
-    entries = [
-        {"url": url, "optIn": into, "optOut": out}
-        for url, into, out in zip(lines, opt_in.tolist(), opt_out.tolist(), strict=True)
-    ]
-    return orjson.dumps({"urls": entries})
+def _quoted(body: bytes, lines: pa.Array) -> pa.Array:
+    """The lines as they stand between quotes in JSON; most bodies hold nothing that needs escaping."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        text = body.decode("utf-8", "replace")
+    else:
+        if len(orjson.dumps(text)) == len(body) + body.count(b"\n") + len('""'):
+            return lines
+    return pa.array([orjson.dumps(line)[1:-1] for line in text.split("\n")], pa.large_binary())
+
+
+def _answer(quoted: pa.Array, outcome: npt.NDArray[np.uint8]) -> bytes:
+    """The answer's JSON for the lines and their outcomes (uint8, one each), made without an object a line."""
+    endings = _ENDINGS.take(pa.array(outcome))
+    joined = pc.binary_join_element_wise(_BEGINNING, quoted, endings, _BETWEEN)
+    entries = memoryview(joined.buffers()[2])[: -len(",")]
+    return b"".join([b'{"urls":[', entries, b"]}"])

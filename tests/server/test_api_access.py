@@ -6,7 +6,6 @@ from uuid import UUID
 
 import pytest
 import redis
-from api_support import ALL_SCOPES, DENY_PAGE, Caller, caller, key_for, problem
 from django.http import HttpResponse
 from django.utils import timezone
 from prometheus_client import REGISTRY
@@ -15,6 +14,7 @@ from pytest_django import Settings
 from api import throttles
 from registry.actor import Actor
 from registry.services.keys import create_key, revoke_key
+from tests.server.api_support import ALL_SCOPES, DENY_PAGE, Caller, caller, key_for, problem
 
 pytestmark = pytest.mark.django_db
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from api_support import DENY_PAGE, Caller, caller, problem
 from django.db import connection
 from django.http import HttpResponse
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from registry import live
+from tests.server.api_support import DENY_PAGE, Caller, caller, problem
 
 pytestmark = pytest.mark.django_db
 ARROW = "application/vnd.apache.arrow.stream"

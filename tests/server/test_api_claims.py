@@ -5,10 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from api_support import DENY_PAGE, Caller, caller, key_for, problem
 from django.utils import timezone
 
 from registry.models import Claim, ClaimEvent, DomainProof, IdempotencyRecord
+from tests.server.api_support import DENY_PAGE, Caller, caller, key_for, problem
 
 pytestmark = pytest.mark.django_db
 

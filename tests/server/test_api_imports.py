@@ -6,13 +6,13 @@ import uuid
 from typing import Any
 
 import pytest
-from api_support import Caller, caller, problem
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpResponse
 from pytest_django import Settings
 
 from registry import storage
 from registry.models import Import, ImportRejection
+from tests.server.api_support import Caller, caller, problem
 
 pytestmark = pytest.mark.django_db
 ROWS = b"".join(

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import schemathesis
 import yaml
-from api_support import Caller, caller
 from django.core.management import call_command
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
@@ -22,6 +21,7 @@ from schemathesis.specs.openapi.checks import (
 
 from api.formats import ARROW
 from config.wsgi import application
+from tests.server.api_support import Caller, caller
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.yaml"
 CHECKS = [

@@ -4,12 +4,12 @@ import time
 from typing import Any
 
 import pytest
-from api_support import DENY_PAGE, Caller, caller, problem
 from django.http import HttpResponse
 from pytest_django import Settings
 
 from api import throttles
 from registry import live
+from tests.server.api_support import DENY_PAGE, Caller, caller, problem
 
 pytestmark = pytest.mark.django_db
 ADDRESSES = ["/api/v2/query/urls/", "/api/v2/query/urls"]
