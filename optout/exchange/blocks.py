@@ -33,8 +33,8 @@ def line_blocks(path: Path, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
     """The bytes of `path`, without a byte order mark, cut after line breaks; only the last may lack one.
 
     Raises:
-        BadInput: the file is empty (code `empty_file`), its compression is broken (`broken_gzip`), or it is no
-            text: a line of it does not end (`line_too_long`).
+        BadInput: the file is empty (code `empty_file`), its compression is broken (`broken_gzip`), or a line
+            of it does not end (`line_too_long`).
     """
     read = 0
     with path.open("rb") as raw:
