@@ -12,6 +12,7 @@ import io
 import os
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -63,7 +64,7 @@ def main() -> None:
             cursor.execute("DROP SCHEMA benchmark CASCADE")
 
 
-def run(cursor, rows: int, check: str) -> None:  # type: ignore[no-untyped-def]
+def run(cursor: Any, rows: int, check: str) -> None:
     """Load, measure and stream one table, made like registry_selector."""
     make_tables(cursor, rows, check)
     blocks = []
@@ -88,7 +89,7 @@ def run(cursor, rows: int, check: str) -> None:  # type: ignore[no-untyped-def]
         stream(cursor, rows)
 
 
-def make_tables(cursor, rows: int, check: str) -> None:  # type: ignore[no-untyped-def]
+def make_tables(cursor: Any, rows: int, check: str) -> None:
     cursor.execute(
         """
         DROP TABLE IF EXISTS benchmark.selector, benchmark.claim CASCADE;
@@ -117,7 +118,7 @@ def make_tables(cursor, rows: int, check: str) -> None:  # type: ignore[no-untyp
         )
 
 
-def stream(cursor, rows: int) -> None:  # type: ignore[no-untyped-def]
+def stream(cursor: Any, rows: int) -> None:
     """Everything out by COPY, in the order of the primary key, checked to be in it."""
     cursor.execute("EXPLAIN SELECT * FROM benchmark.selector ORDER BY claim_id, kind, digest")
     plan = cursor.fetchone()[0].split("  (")[0]

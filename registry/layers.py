@@ -1,4 +1,4 @@
-"""Layers of newer claims over a snapshot, merged so that each addition costs little however many there are."""
+"""Layers of newer claims over a snapshot, merged so that each addition costs little."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Layer:
 
     @property
     def weight(self) -> int:
-        return self.claims.num_rows + len(self.changed)
+        return int(self.claims.num_rows) + len(self.changed)
 
 
 def stack(base: Snapshot, layers: list[Layer], tables: Sequence[pa.Table], changed: Sequence[bytes]) -> None:

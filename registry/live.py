@@ -1,7 +1,7 @@
 """What the registry knows now: the current snapshot, mapped, and what has happened since, in memory.
 
-Asking costs nothing but a look at the clock; at most once a second one caller looks into the database for what is
-new while the others go on with what there is. When the database is away, everybody does.
+Asking costs nothing but a look at the clock; at most once a second one caller looks into the database for
+what is new while the others go on with what there is. When the database is away, everybody does.
 """
 
 import os

@@ -47,7 +47,7 @@ def load(self: "Task[Any, Any]", public_id: str) -> None:
 
 @app.task(name="workers.imports.sweep")
 def sweep() -> None:
-    """Send again what was forgotten: the broker was away, a worker was killed, or another import went first."""
+    """Send again what was forgotten: no broker, a killed worker, or another import that went first."""
     for source in Import.objects.unfinished().filter(created_at__lt=timezone.now() - _FORGOTTEN):
         with transaction.atomic():
             send_load(source)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -46,7 +47,8 @@ class ReadOnlyAdmin(ModelAdmin[M]):
 
 def operator_of(request: HttpRequest) -> User:
     """The signed-in member of staff."""
-    assert isinstance(request.user, User)
+    if not isinstance(request.user, User):
+        raise PermissionDenied
     return request.user
 
 

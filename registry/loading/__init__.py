@@ -1,4 +1,4 @@
-"""Bulk loading: from a claim exchange file to claims, selectors and events, in chunks that may be repeated."""
+"""Bulk loading: from a claim exchange file to claims, selectors and events, in repeatable chunks."""
 
 from registry.loading.load import RETRYABLE, fail_import, load_import
 

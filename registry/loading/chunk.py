@@ -50,8 +50,8 @@ class _Outcome(NamedTuple):
 def load_chunk(source: Import, batch: ClaimBatch) -> ChunkResult:
     """Load the rows of one batch; belongs in a transaction that also moves the import's position.
 
-    Claims that are there already are left alone, extended by new selectors, or amended when they state something
-    else; so a chunk that is loaded twice changes nothing the second time.
+    Claims that are there already are left alone, extended by new selectors, or amended when they state
+    something else; so a chunk that is loaded twice changes nothing the second time.
     """
     rows, proven, rejected = permitted(batch.claims, source.party)
     rejected = [*batch.rejected, *rejected]
@@ -72,7 +72,7 @@ def load_chunk(source: Import, batch: ClaimBatch) -> ChunkResult:
 
 
 def _write(source: Import, parts: Split) -> tuple[list[_Outcome], Selectors, list[tuple[int, str, str]]]:
-    """Claims and selectors into their tables: what became of each claim, its new selectors, the refused rows."""
+    """Fill the tables; what became of each claim, its new selectors, the refused rows."""
     names = {"party": source.party_id, "import": source.pk}
     with connection.cursor() as cursor:
         cursor.execute(statements.TABLES)

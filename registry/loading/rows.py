@@ -41,7 +41,7 @@ def permitted(rows: pa.Table, party: Party) -> tuple[pa.Table, npt.NDArray[np.bo
         party: who sent the rows.
 
     Returns:
-        the rows kept, for each of them whether it lies on a domain the party has proven, and the rows refused.
+        the rows kept, for each whether it lies on a domain the party has proven, and the rows refused.
     """
     refused = np.full(rows.num_rows, "", object)
     detail = np.full(rows.num_rows, "", object)

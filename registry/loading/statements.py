@@ -42,8 +42,8 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_selector (
 """
 
 CREATE_CLAIMS = """
-INSERT INTO registry_claim (id, public_id, party_id, source_import_id, owner, ref, content_key, decision, uses,
-                            grade, status, valid_from, terms_url, title, created_at)
+INSERT INTO registry_claim (id, public_id, party_id, source_import_id, owner, ref, content_key, decision,
+                            uses, grade, status, valid_from, terms_url, title, created_at)
 SELECT id, public_id, %(party)s, %(import)s, owner, ref, content_key, decision, uses,
        grade, 'active', valid_from, terms_url, title, now()
 FROM incoming_claim ORDER BY n

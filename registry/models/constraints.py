@@ -25,7 +25,7 @@ def no_control_characters(field: str) -> Q:
     return ~Q(**{f"{field}__regex": r"[\u0001-\u001f\u007f]"})
 
 
-def matching(flag: Q, field: str) -> ExpressionWrapper:
+def matching(flag: Q, field: str) -> "ExpressionWrapper[Q]":
     """That `field` is set exactly when `flag` holds."""
     return ExpressionWrapper(
         (flag & Q(**{f"{field}__isnull": False})) | (~flag & Q(**{f"{field}__isnull": True})),

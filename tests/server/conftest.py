@@ -1,6 +1,6 @@
 """For every test of the service: an empty Valkey and data folder, and nothing remembered.
 
-Tasks are sent to the broker, as in production; tests that want them done start a worker (tests/server/working.py).
+Tasks are sent to the broker, as in production; tests that want them done start a worker (working.py).
 """
 
 from collections.abc import Iterator

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -24,7 +25,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def at_once(*calls: Callable[[], Any]) -> list[Any]:
     """Run calls in threads that start together; what each returned or raised."""
-    gate, results = threading.Barrier(len(calls)), [None] * len(calls)
+    gate = threading.Barrier(len(calls))
+    results: list[Any] = [None] * len(calls)
 
     def run(place: int, call: Callable[[], Any]) -> None:
         try:
@@ -78,7 +80,7 @@ def test_event_ids_are_in_order_of_commit() -> None:
             done.set()
 
     at_once(watch, *[lambda first=first: write(first) for first in (0, 100, 200)], lambda: write(300))
-    for before, after in zip(seen, seen[1:], strict=False):
+    for before, after in pairwise(seen):
         assert after[: len(before)] == before
 
 

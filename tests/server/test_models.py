@@ -159,7 +159,7 @@ def test_unique_constraints_refuse() -> None:
     claim_by(anna, ref="1")
     claim_by(big, ref="1", owner="eva")
     claim_by(big, ref="1", owner="ida")
-    for name, make in {
+    made: dict[str, Callable[[], Any]] = {
         "claim_party_owner_ref_unique": lambda: a_claim(ref="1"),
         "domainproof_party_domain_unique": lambda: [a_proof(), a_proof()],
         "domainproof_verified_once": lambda: [
@@ -167,7 +167,8 @@ def test_unique_constraints_refuse() -> None:
             a_proof(domain="example.com", verified_at=NOW, party=big.party),
         ],
         "idempotency_party_key_unique": lambda: [a_record(), a_record()],
-    }.items():
+    }
+    for name, make in made.items():
         with pytest.raises(IntegrityError, match=name), transaction.atomic():
             make()
 

@@ -1,6 +1,7 @@
 """Registering, withdrawing and moderating claims through the services."""
 
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -203,12 +204,13 @@ def test_scopes_are_needed(anna: Actor) -> None:
     key, _ = create_key(acting=anna, name="k", scopes=["check"])
     reader = Actor(anna.party, key=key)
     claim = claim_by(anna)
-    for attempt in (
+    attempts: list[Callable[[], Claim]] = [
         lambda: claim_by(reader),
         lambda: withdraw_claim(acting=reader, claim=claim),
         lambda: access_claim(reader, claim.public_id),
         lambda: claim_by(Actor(anna.party)),
-    ):
+    ]
+    for attempt in attempts:
         with pytest.raises(Forbidden) as caught:
             attempt()
         assert caught.value.code == "missing_scope"
