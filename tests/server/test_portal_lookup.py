@@ -1,9 +1,12 @@
 """The public page that says what the registry knows about an address."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from optout.words import Decision, SelectorKind, Use
@@ -118,6 +121,34 @@ def test_what_is_no_address_is_told_kindly(asked: str, sentence: str) -> None:
     assert sentence in text_of(response)
     assert b"<script>" not in response.content
     assert b'aria-describedby="id_url_error"' in response.content
+
+
+def test_without_anything_to_judge_by_no_answer_is_given() -> None:
+    response = without_database("https://gallery.example/works/1.jpg")
+    assert response.status_code == 503
+    text = text_of(response)
+    assert "The registry cannot answer right now." in text
+    assert "Nobody has reserved this." not in text
+
+
+def test_what_is_known_is_answered_while_the_database_is_away() -> None:
+    claim = claim_by(person())
+    assert "Denied." in ask("https://gallery.example/works/1.jpg")
+    text = text_of(without_database("https://gallery.example/works/1.jpg"))
+    assert "Denied. Do not use it for this." in text
+    assert str(claim.public_id) in text
+    assert "Recorded on" not in text
+
+
+def without_database(url: str) -> Any:
+    """The page as a process serves it that cannot reach PostgreSQL; a thread has a connection of its own."""
+
+    def serve() -> Any:
+        connection.settings_dict = {**connection.settings_dict, "HOST": "127.0.0.1", "PORT": "9"}
+        return Client().get("/lookup/", {"url": url})
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(serve).result()
 
 
 def test_the_page_asks_when_nothing_was_asked() -> None:
