@@ -51,18 +51,21 @@ def plain_probes(urls: list[bytes | None], kinds: frozenset[SelectorKind] = KIND
     for row, url in enumerate(urls):
         locator = plain_status(url)[1]
         for level, text in enumerate([locator, *origins(locator)] if locator else []):
-            if SelectorKind.URL in kinds:
-                check = siphash13(text.encode(), KEY) % 2**32
-                found.append(
-                    (row, SelectorKind.URL, level, siphash13(variant_key(text).encode(), KEY), check)
-                )
-            if SelectorKind.PREFIX in kinds:
-                for prefix in prefixes(text):
-                    found.append((row, SelectorKind.PREFIX, level, siphash13(prefix.encode(), KEY), 0))
-            if SelectorKind.DOMAIN in kinds:
-                for host in host_suffixes(host_of(text)):
-                    found.append((row, SelectorKind.DOMAIN, level, siphash13(host.encode(), KEY), 0))
+            found.extend(
+                (row, kind, level, siphash13(value.encode(), KEY), check)
+                for kind, value, check in forms(text)
+                if kind in kinds
+            )
     return found
+
+
+def forms(locator: str) -> list[tuple[SelectorKind, str, int]]:
+    check = siphash13(locator.encode(), KEY) % 2**32
+    return [
+        (SelectorKind.URL, variant_key(locator), check),
+        *((SelectorKind.PREFIX, prefix, 0) for prefix in prefixes(locator)),
+        *((SelectorKind.DOMAIN, host, 0) for host in host_suffixes(host_of(locator))),
+    ]
 
 
 def assert_agrees(array: pa.Array | pa.ChunkedArray, urls: list[bytes | None]) -> None:

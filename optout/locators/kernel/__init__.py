@@ -1,4 +1,4 @@
-"""Locators of whole columns: the same answers as the plain functions, from Arrow buffers and in compiled code."""
+"""Locators of whole columns: the answers of the plain functions, compiled, from Arrow buffers."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -27,8 +27,8 @@ _BLOCK = 1 << 16
 class Probes(NamedTuple):
     """What to look up for the rows of a column; the rows of the probes ascend.
 
-    Within a row come the locator's own probes, then those of each origin; of each the url, the prefixes from the
-    shortest, the domains from the longest.
+    Within a row come the locator's own probes, then those of each origin; of each the url, the prefixes
+    from the shortest, the domains from the longest.
     """
 
     status: np.ndarray
@@ -143,7 +143,7 @@ def _probe_hard(
 
 
 def _text(column: Texts, row: int) -> bytes:
-    return column.data[column.offsets[row] : column.offsets[row + 1]].tobytes()
+    return bytes(column.data[column.offsets[row] : column.offsets[row + 1]])
 
 
 def _chain(text: bytes) -> list[str]:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from numba import njit
+from numba.extending import intrinsic
 
-__all__ = ["compiled", "source_stamp"]
+__all__ = ["compiled", "inline_code", "source_stamp"]
 
 
 def _digest_of_sources() -> str:
@@ -26,9 +27,14 @@ def source_stamp(function: Any) -> Any:
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile when first called, without the interpreter's lock, and keep the code on disk.
 
-    numba takes cached code for valid while the file of the function itself is unchanged, though the code of all
-    functions that it calls is in there. Here it is valid while no file of the kernel has changed.
+    numba takes cached code for valid while the file of the function itself is unchanged, though the code of
+    all functions that it calls is in there. Here it is valid while no file of the kernel has changed.
     """
-    dispatcher = njit(cache=True, nogil=True)(function)
+    dispatcher: Any = njit(cache=True, nogil=True)(function)
     dispatcher._cache._cache_file._source_stamp = _STAMP
     return dispatcher
+
+
+def inline_code(function: Callable[..., Any]) -> Any:
+    """A function that writes its own code; type checkers cannot follow what numba makes of its arguments."""
+    return intrinsic(function)

@@ -1,5 +1,9 @@
 """Scheme and authority: from the beginning of a text to the end of its host and port."""
 
+# numba compiles plain loops, and what they return only numba knows.
+# ruff: noqa: SIM110
+# mypy: disable-error-code="no-any-return"
+
 from typing import Any
 
 import numpy as np
@@ -208,7 +212,7 @@ def read_authority(
     """Write the canonical host and port of the authority that begins at `begin`.
 
     Returns:
-        Status, where the authority ends in `text`, where the host ends in `out`, where the port ends in `out`.
+        Status, where the authority ends in `text`, where host and port end in `out`.
     """
     stop, host_end = _plain_authority(text, begin, end, out, at)
     if host_end:

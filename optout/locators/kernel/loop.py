@@ -1,5 +1,9 @@
 """The loops over rows: probes, canonical forms, keys and hashes."""
 
+# numba compiles plain loops, and what they return only numba knows.
+# ruff: noqa: SIM110
+# mypy: disable-error-code="no-any-return"
+
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -175,7 +179,7 @@ def _same(scratch: Any, level: int, other: int) -> bool:
 
 @compiled
 def _next_level(packed: Any, scratch: Any, level: int, proxies: int) -> int:
-    """Unwrap the locator of `level` into the next; 0 when done, else why there is no next (HARD: not by us)."""
+    """Unwrap the locator of `level` into the next; 0, or why there is no next (HARD: not by us)."""
     text, meta = _level(scratch, level)
     size = wrapped_text(packed, text, meta, proxies, scratch.text)
     if size == 0:
@@ -223,7 +227,7 @@ def probe_rows(
 ) -> tuple[int, int]:
     """Fill `keys` from `row` and from probe `at` on; `asked` is kinds and the halves of the hash's key.
 
-    Stops before a row for which there is no room (its status is left as it is) or which is hard (status HARD).
+    Stops before a row that has no room (its status is left as it is) or is hard (status HARD).
 
     Returns:
         The row and the probe it stopped at.
@@ -257,7 +261,7 @@ def canonicalise_rows(
 ) -> int:
     """Write canonical forms one after the other into `data`; the row it stopped at, without room or hard.
 
-    `ends[row]` is where the row begins in `data`, `ends[row + 1]` where it ends; at once when its status is not 0.
+    A row is `data[ends[row]:ends[row + 1]]`, empty when its status is not 0.
     """
     tables, buffers, column = _tables(packed), _buffers(scratch), _column(texts)
     out, room = pointer(data), len(data)
@@ -276,7 +280,7 @@ def canonicalise_rows(
 
 @compiled
 def variant_rows(packed: Any, scratch: Any, texts: Any, ends: Any, hard: Any, data: Any) -> None:
-    """Write the keys of canonical locators into `data`, which is as long as they are; all others are hard."""
+    """Write the keys of canonical locators into `data`, as long as they are; all others are hard."""
     tables, buffers, column = _tables(packed), _buffers(scratch), _column(texts)
     out = pointer(data)
     for row in range(column.rows):

@@ -1,8 +1,10 @@
 """Pointers, unaligned 64-bit reads and writes, and the scratch memory of the kernel.
 
-Compiled functions hand each other plain pointers: arrays would be counted in and out at every call, which costs more
-than the work on a row. Only the loops see arrays, and those keep them alive.
+Compiled functions hand each other plain pointers: arrays would be counted in and out at every call, which
+costs more than the work on a row. Only the loops see arrays, and those keep them alive.
 """
+
+# mypy: disable-error-code="import-untyped,no-untyped-call"
 
 from typing import Any, NamedTuple
 
@@ -10,9 +12,8 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
-from optout.locators.kernel.compiled import compiled
+from optout.locators.kernel.compiled import compiled, inline_code
 from optout.locators.status import MAX_BYTES
 
 __all__ = [
@@ -38,7 +39,7 @@ META = 6
 """Numbers kept of every canonical locator; `scan` names them."""
 
 
-@intrinsic
+@inline_code
 def pointer(typingctx: Any, array: Any) -> Any:
     """The address of a contiguous array's first item; bool arrays are taken as uint8."""
     item = types.uint8 if array.dtype == types.boolean else array.dtype
@@ -50,7 +51,7 @@ def pointer(typingctx: Any, array: Any) -> Any:
     return types.CPointer(item)(array), codegen
 
 
-@intrinsic
+@inline_code
 def advance(typingctx: Any, base: Any, count: Any) -> Any:
     """The address `count` items further on."""
 
@@ -60,7 +61,7 @@ def advance(typingctx: Any, base: Any, count: Any) -> Any:
     return base(base, types.int64), codegen
 
 
-@intrinsic
+@inline_code
 def load64(typingctx: Any, base: Any, index: Any) -> Any:
     """The 8 bytes from `index` on as a little-endian uint64."""
 
@@ -73,7 +74,7 @@ def load64(typingctx: Any, base: Any, index: Any) -> Any:
     return types.uint64(base, types.int64), codegen
 
 
-@intrinsic
+@inline_code
 def store64(typingctx: Any, base: Any, index: Any, value: Any) -> Any:
     """Write a uint64 into the 8 bytes from `index` on."""
 

@@ -1,5 +1,9 @@
 """The address that a proxy's locator wraps, into the text buffer."""
 
+# numba compiles plain loops, and what they return only numba knows.
+# ruff: noqa: SIM110
+# mypy: disable-error-code="no-any-return"
+
 from typing import Any
 
 import numpy as np

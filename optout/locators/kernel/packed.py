@@ -30,14 +30,14 @@ GROUP = 13
 class Packed(NamedTuple):
     """What the kernel reads: arrays outside of compiled code, pointers within.
 
-    Lists of byte strings are one array of bytes and one of begins and ends; lists of lists are ranges. All patterns
-    are in one list, all words in another.
+    Lists of byte strings are one array of bytes and one of begins and ends; lists of lists are ranges. All
+    patterns are in one list, all words in another.
     """
 
     bytes: Any
     """uint8: patterns, then words, hosts and replacements, one after the other."""
     patterns: Any
-    """int64[n, 4]: begin and end of every pattern in `bytes`, the fewest and the most bytes that it matches."""
+    """int64[n, 4]: begin and end of every pattern in `bytes`, fewest and most bytes that it matches."""
     words: Any
     """int64[n, 2]: begin and end of every word."""
     hosts: Any
@@ -45,7 +45,7 @@ class Packed(NamedTuple):
     slots: Any
     """int64[SLOTS + 1]: the first of the hosts of every slot (the hash of a host's last six bytes)."""
     groups: Any
-    """int64[n, 13]: ranges of last, segments, prefixes, suffixes; host's and cut's begin and end; drops the query."""
+    """int64[n, 13]: ranges of last, segments, prefixes, suffixes, host, cut; whether the query is dropped."""
     longest: Any
     """int64[n]: the most bytes that a suffix pattern of the group can take."""
     suffix_heads: Any
@@ -53,7 +53,7 @@ class Packed(NamedTuple):
     segment_heads: Any
     """uint8[256]: whether a segment that is left out on every host can begin with the byte."""
     proxies: Any
-    """int64[n, 9]: kind, for every host, range of after, option byte, range of names, pattern of at, flags."""
+    """int64[n, 9]: kind, for every host, range of after, option, range of names, pattern of at, flags."""
     everywhere: Any
     """uint8[256, 256]: the two bytes after the path's slash can belong to a rule for every host."""
     names: Any
@@ -65,7 +65,7 @@ class Packed(NamedTuple):
     prefix_first: int
     prefix_last: int
     references: Any
-    """int64[n, 3]: begin of a reference's name, end of the text that follows it, number of bytes of that text."""
+    """int64[n, 3]: begin of a reference's name, end of the text behind it, number of bytes of that text."""
     reference_count: int
     proxy_count: int
 

@@ -1,5 +1,9 @@
 """Matching of the tables' patterns and words, without backtracking."""
 
+# numba compiles plain loops, and what they return only numba knows.
+# ruff: noqa: SIM109, SIM110
+# mypy: disable-error-code="no-any-return"
+
 from typing import Any
 
 from optout.locators.kernel.compiled import compiled
@@ -61,7 +65,7 @@ def _size(text: Any, at: int, limit: int) -> int:
 
 @compiled
 def _star(store: Any, at: int, end: int, text: Any, begin: int, limit: int) -> int:
-    """Where the segment ends, when what follows the star up to the next slash of the pattern ends it; or -1."""
+    """Where the segment ends, when the rest of the pattern up to its next slash ends it; or -1."""
     stop = begin
     while stop < limit and text[stop] != 47:
         stop += 1

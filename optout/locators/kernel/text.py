@@ -1,5 +1,9 @@
 """The slow road before the scan: references undone, blanks and line ends dropped, UTF-8 checked."""
 
+# numba compiles plain loops, and what they return only numba knows.
+# ruff: noqa: SIM110
+# mypy: disable-error-code="no-any-return"
+
 from typing import Any
 
 from optout.locators.kernel.compiled import compiled
@@ -147,7 +151,7 @@ def _unescape(packed: Any, text: Any, end: int, out: Any) -> int:
 
 @compiled
 def clean_text(packed: Any, text: Any, end: int, out: Any) -> int:
-    """Write what the reference makes of `text[:end]` before it splits it; its length, or -1 when not UTF-8."""
+    """Write `text[:end]` without references and blanks into `out`; its length, or -1 when not UTF-8."""
     if not _is_utf8(text, end):
         return -1
     size = _unescape(packed, text, end, out)

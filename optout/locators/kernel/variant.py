@@ -1,5 +1,9 @@
 """The variant key of a canonical locator, into a scratch buffer."""
 
+# numba compiles plain loops, and what they return only numba knows.
+# ruff: noqa: SIM102, SIM110
+# mypy: disable-error-code="no-any-return"
+
 from typing import Any
 
 import numpy as np
@@ -23,7 +27,7 @@ _EXTENSIONS = (
 
 @compiled
 def _matches(packed: Any, group: int, column: int, text: Any, start: int, limit: int) -> bool:
-    """Whether a pattern of the group, or one that every host has, matches the whole of `text[start:limit]`."""
+    """Whether a pattern of the group, or of every host, matches the whole of `text[start:limit]`."""
     first, last = packed.groups[column], packed.groups[column + 1]
     if match_whole(packed.bytes, packed.patterns, first, last, text, start, limit):
         return True
@@ -49,7 +53,7 @@ def _extension(text: Any, begin: int, end: int) -> int:
 
 @compiled
 def _strip_suffix(packed: Any, group: int, text: Any, begin: int, end: int) -> int:
-    """The end of the stem `text[begin:end]` without its shortest suffix that matches; `end` when none does."""
+    """The end of the stem `text[begin:end]` without its shortest suffix that matches, if one does."""
     reach = max(packed.longest[0], packed.longest[group])
     for at in range(end - 1, max(begin, end - 1 - reach), -1):
         byte = text[at]
@@ -77,7 +81,7 @@ def _ends_in_image(text: Any, begin: int, end: int) -> bool:
 
 @compiled
 def _name_parts(packed: Any, group: int, text: Any, begin: int, end: int) -> tuple[int, int, int]:
-    """Begin and end of what is kept of the name's stem, and where its extension begins (`end`: none is kept)."""
+    """Begin and end of what is kept of the stem, and where the extension begins (`end`: none is kept)."""
     dot = _extension(text, begin, end)
     first = packed.groups[GROUP * group + _PREFIXES]
     last = packed.groups[GROUP * group + _PREFIXES + 1]
@@ -177,7 +181,7 @@ def _cut(packed: Any, group: int, text: Any, begin: int, end: int) -> int:
 
 @compiled
 def _next_dropped(packed: Any, group: int, text: Any, slashes: Any, index: int, last: int) -> int:
-    """The first slash from `index` on, before the last, whose segment is left out; `last` when there is none."""
+    """The first slash from `index` on, before the last, whose segment is left out; or `last`."""
     while index < last:
         begin = slashes[index] + 1
         if group or packed.segment_heads[text[begin]]:

@@ -1,11 +1,14 @@
 """Sixteen bytes at a time: how long a run of ordinary bytes is, copied on the way."""
 
+# mypy: disable-error-code="import-untyped,no-untyped-call"
+
 from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
+
+from optout.locators.kernel.compiled import inline_code
 
 __all__ = ["WIDTH", "copy_host_run", "copy_path_run", "copy_query_run"]
 
@@ -63,22 +66,22 @@ def _copy_run(ranges: Sequence[tuple[int, int]], lowered: bool) -> Any:
     return codegen
 
 
-@intrinsic
+@inline_code
 def copy_path_run(typingctx: Any, source: Any, start: Any, target: Any, at: Any) -> Any:
     """Copy 16 bytes; how many of them, from the first on, a path takes as they are (0 to 16)."""
     codegen = _copy_run([(0x27, 0x2E), _DIGITS, (0x5F, 0x5F), (0x3D, 0x3D)], lowered=False)
     return types.int64(source, types.int64, target, types.int64), codegen
 
 
-@intrinsic
+@inline_code
 def copy_query_run(typingctx: Any, source: Any, start: Any, target: Any, at: Any) -> Any:
     """As `copy_path_run`, for a query without its separators `&` and `=`."""
     codegen = _copy_run([(0x27, 0x2E), (ord("/"), ord("9")), (0x5F, 0x5F)], lowered=False)
     return types.int64(source, types.int64, target, types.int64), codegen
 
 
-@intrinsic
+@inline_code
 def copy_host_run(typingctx: Any, source: Any, start: Any, target: Any, at: Any) -> Any:
-    """Copy 16 bytes in lower case; how many of them, from the first on, a host may have, and 256 times its dots."""
+    """Copy 16 bytes in lower case; how many, from the first on, a host may have, and 256 times the dots."""
     codegen = _copy_run([(ord("-"), ord(".")), _DIGITS, (0x5F, 0x5F)], lowered=True)
     return types.int64(source, types.int64, target, types.int64), codegen
