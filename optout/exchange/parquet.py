@@ -31,5 +31,5 @@ def read_parquet(path: Path, batch_rows: int) -> Iterator[RawBatch]:
             for batch in file.iter_batches(batch_rows, columns=wanted):
                 yield RawBatch(pa.table(batch), range(first, first + batch.num_rows), [])
                 first += batch.num_rows
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} is not a complete Parquet file: {error}", code="broken_parquet") from error

@@ -2,6 +2,7 @@ import gzip
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from random import Random
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -350,3 +351,19 @@ def test_prefixes_domains_and_names_are_made_canonical_too() -> None:
     )
     assert batch.claims["value"].to_pylist() == ["example.org/art", "example.org", "zoe angstrom"]
     assert [bad.row for bad in batch.rejected] == [4]
+
+
+@pytest.mark.parametrize("name", ["claims.jsonl", "claims.csv", "claims.parquet"])
+def test_a_damaged_file_gives_rows_or_an_error_that_names_it(tmp_path: Path, name: str) -> None:
+    chance, path = Random(5), tmp_path / name
+    write_claims(parse(claim(title="Zoë"), claim(selector="name", value="Åsa Berg")).claims, path)
+    whole = path.read_bytes()
+    for _ in range(100):
+        damaged = bytearray(whole)
+        for _ in range(chance.randint(1, 3)):
+            damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+        path.write_bytes(damaged)
+        try:
+            read_all(path).claims.validate(full=True)
+        except BadInput as error:
+            assert name in str(error)  # noqa: PT017 - either outcome is fine
