@@ -202,7 +202,7 @@ class _Serving:
         self.addresses["web"] = f"http://{host}:{self.listener.getsockname()[1]}/"
 
     def _announce(self) -> None:
-        if not wait_until(self._answers_or_stopping, seconds=90):
+        if not wait_until(self._answers_or_stopping, seconds=240):
             raise EmbeddedError(f"The web server does not answer; see {self.output.folder / 'web.log'}")
         if self.supervisor.stopping.is_set():
             return

@@ -47,7 +47,7 @@ class Served:
 
     def wait_ready(self, ready_file: Path) -> None:
         """Return once everything answers; fail with the output when it does not."""
-        wait_for(lambda: ready_file.exists() or self.process.poll() is not None, seconds=60)
+        wait_for(lambda: ready_file.exists() or self.process.poll() is not None, seconds=150)
         assert ready_file.exists(), self.output.read_text()
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> float:

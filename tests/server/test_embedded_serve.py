@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 from config.embedded.process import free_port
 from tests.server.serving import (
@@ -32,6 +33,7 @@ def _modes(path: Path) -> dict[Path, tuple[int, int, int]]:
     return {folder: (stat.st_mode, stat.st_uid, stat.st_gid) for folder, stat in stats.items()}
 
 
+@pytest.mark.slow
 def test_two_copies_side_by_side_and_nothing_left_of_them(reachable: Path) -> None:
     first, second = (reachable / "first", reachable / "second")
     ready = [reachable / "first.ready", reachable / "second.ready"]
@@ -74,6 +76,7 @@ def _check_refusal(env: dict[str, str], why: str) -> None:
     assert why in result.stderr
 
 
+@pytest.mark.slow
 def test_what_is_killed_comes_back_and_dies_with_the_supervisor(reachable: Path) -> None:
     data = reachable / "data"
     with serving(data) as copy:
