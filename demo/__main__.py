@@ -3,6 +3,7 @@
 import argparse
 import fcntl
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from demo.people import CREATORS, SETTINGS, Api, Platform, claim_by_creators, cl
 from demo.service import ROOT, Registry, running
 
 ROWS, SHARDS = 60_000, 4
-HOME = ROOT / "var" / "demo"
+HOME = Path(os.environ.get("OPTOUT_DEMO_DIR", ROOT / "var" / "demo")).absolute()
 CONSOLE = Console(highlight=False)
 
 
@@ -46,7 +47,7 @@ def main() -> int:
 def _own_folder() -> Iterator[None]:
     """A fresh var/demo, held by one demonstration at a time."""
     HOME.mkdir(parents=True, exist_ok=True)
-    with (HOME.parent / "demo.lock").open("w") as lock:
+    with HOME.with_suffix(".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -160,8 +161,8 @@ def _report(registry: Registry, summary: dict[str, Any], verified: dict[str, Any
     table.add_row("rows per second", f"{summary['rows_per_s']:,.0f}")
     CONSOLE.print()
     CONSOLE.print(table)
-    home = HOME.relative_to(ROOT)
-    CONSOLE.print(f"\n[dim]receipt[/]   {home}/filtered/receipt.json, it holds")
+    receipt = os.path.relpath(HOME / "filtered" / "receipt.json")
+    CONSOLE.print(f"\n[dim]receipt[/]   {receipt}, it {'holds' if verified['holds'] else 'does not hold'}")
     CONSOLE.print(f"[dim]sha256[/]    {summary['receipt_sha256']}")
     CONSOLE.print(f"[dim]portal[/]    {registry.web}")
     CONSOLE.print(f"[dim]API docs[/]  {registry.web}api/docs/\n")
