@@ -53,7 +53,8 @@ class HasScope(BasePermission):
             raise NotAuthenticated("This needs an API key: `Authorization: Bearer opt_…`.", "key_missing")
         scopes: Mapping[str, str | None] = view.scopes
         scope = scopes.get(str(request.method))
-        if scope is not None and not request.auth.may(scope):
+        actor: Any = request.auth
+        if scope is not None and not actor.may(scope):
             raise missing_scope(scope)
         return True
 

@@ -1,9 +1,8 @@
 """What every view under /api/ shares: the request id in and out, and who speaks."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
-from django.http import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -23,12 +22,9 @@ class ApiView(APIView):
     @property
     def actor(self) -> Actor:
         """The party and key behind an authenticated request."""
-        actor: Actor = self.request.auth
-        return actor
+        return cast("Actor", self.request.auth)
 
-    def finalize_response(
-        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
-    ) -> HttpResponseBase:
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         done = super().finalize_response(request, response, *args, **kwargs)
         done[REQUEST_ID] = request_id_of(request)
         return done

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from api.conf import MAX_BODY_JSON
 from api.problems import too_large
 
-__all__ = ["ARROW", "ArrowRenderer", "JsonParser", "JsonRenderer", "RawParser", "read_body"]
+__all__ = ["ARROW", "ArrowParser", "ArrowRenderer", "JsonParser", "JsonRenderer", "read_body"]
 
 ARROW = "application/vnd.apache.arrow.stream"
 
@@ -45,22 +45,16 @@ class JsonParser(BaseParser):
             raise ParseError(f"The body is not JSON: {exc}", "malformed_json") from None
 
 
-class RawParser(BaseParser):
-    """The body's bytes as they came; `media_type` says of which kind the view takes them."""
-
-    media_type = "*/*"
-
-    def parse(
-        self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
-    ) -> bytes:
-        context = parser_context or {}
-        return read_body(context["request"], getattr(context["view"], "max_body", MAX_BODY_JSON))
-
-
-class ArrowParser(RawParser):
+class ArrowParser(BaseParser):
     """An Arrow IPC stream, still as bytes: the view knows which columns it takes."""
 
     media_type = ARROW
+
+    def parse(
+        self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        context = parser_context or {}
+        return read_body(context["request"], getattr(context["view"], "max_body", MAX_BODY_JSON))
 
 
 class JsonRenderer(BaseRenderer):

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 from django.core.files.uploadedfile import UploadedFile
@@ -25,7 +25,6 @@ HEADER = "Idempotency-Key"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 # A request that has not answered for so long died with its process; its transaction was rolled back.
 _ABANDONED = timedelta(minutes=10)
-View = TypeVar("View", bound=ApiView)
 Method = Callable[..., Response]
 
 
@@ -95,7 +94,7 @@ def _plain(value: Any) -> str:
     if not isinstance(value, UploadedFile):
         return str(value)
     value.seek(0)
-    digest = hashlib.file_digest(value, "sha256").hexdigest()  # type: ignore[arg-type]
+    digest = hashlib.file_digest(value, "sha256").hexdigest()
     value.seek(0)
     return f"{value.name}:{digest}"
 

@@ -70,7 +70,7 @@ class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call
 
     def get_security_requirement(self, auto_schema: AutoSchema) -> Any:
         needed: dict[str, list[Any]] = {self.name: []}
-        return [needed, {}] if auto_schema.view.anonymous else needed
+        return [needed, {}] if getattr(auto_schema.view, "anonymous", False) else needed
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
         return {"type": "http", "scheme": "bearer", "bearerFormat": "opt_…"}

@@ -46,7 +46,7 @@ class NewClaim(serializers.Serializer[object]):
     uses = serializers.ListField(
         child=serializers.ChoiceField(choices=USES), min_length=1, max_length=len(USES)
     )
-    selectors = SelectorField(many=True, min_length=1, max_length=MAX_SELECTORS)
+    selectors = serializers.ListField(child=SelectorField(), min_length=1, max_length=MAX_SELECTORS)
     owner = serializers.CharField(max_length=200, required=False, allow_blank=True)
     ref = serializers.CharField(max_length=200, required=False, allow_blank=True)
     valid_from = serializers.DateTimeField(required=False, allow_null=True)
@@ -183,7 +183,7 @@ class CheckQuestion(serializers.Serializer[object]):
     urls = serializers.ListField(
         child=serializers.CharField(allow_null=True, allow_blank=True), required=False, max_length=MAX_ITEMS
     )
-    items = CheckItem(many=True, required=False, max_length=MAX_ITEMS)
+    items = serializers.ListField(child=CheckItem(), required=False, max_length=MAX_ITEMS)
     use = serializers.ChoiceField(choices=USES, required=False)
     min_grade = serializers.IntegerField(min_value=0, max_value=4, required=False)
     names = serializers.ChoiceField(choices=["flag", "remove", "ignore"], required=False)

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.http import HttpResponse
 from django.test import Client
@@ -11,6 +11,13 @@ from registry.actor import Actor
 from registry.models import ApiKey, Party
 from registry.services.keys import create_key
 from registry.services.parties import create_party
+
+if TYPE_CHECKING:
+    from django.test.client import _MonkeyPatchedWSGIResponse as Answer
+else:
+    Answer = HttpResponse
+
+__all__ = ["ALL_SCOPES", "DENY_PAGE", "Answer", "Caller", "caller", "key_for", "problem"]
 
 ALL_SCOPES = ("check", "claims:read", "claims:write", "imports:write", "snapshots:read")
 DENY_PAGE: dict[str, Any] = {
@@ -32,11 +39,11 @@ class Caller:
     def headers(self, extra: dict[str, str] | None = None) -> dict[str, str]:
         return {**({"Authorization": f"Bearer {self.secret}"} if self.secret else {}), **(extra or {})}
 
-    def get(self, path: str, **headers: str) -> HttpResponse:
-        return self.client.get(f"/api/v1/{path}", headers=self.headers(headers))  # type: ignore[return-value]
+    def get(self, path: str, **headers: str) -> Answer:
+        return self.client.get(f"/api/v1/{path}", headers=self.headers(headers))
 
-    def post(self, path: str, body: Any = None, **headers: str) -> HttpResponse:
-        return self.client.post(  # type: ignore[return-value]
+    def post(self, path: str, body: Any = None, **headers: str) -> Answer:
+        return self.client.post(
             f"/api/v1/{path}",
             data=body if isinstance(body, bytes | str) else json.dumps(body),
             content_type="application/json",
@@ -56,7 +63,7 @@ def key_for(party: Party, *scopes: str) -> Caller:
     return Caller(secret, party, key)
 
 
-def problem(response: HttpResponse, status: int, code: str) -> dict[str, Any]:
+def problem(response: Answer, status: int, code: str) -> dict[str, Any]:
     """The problem document in `response`, after checking its form."""
     assert response.status_code == status, response.content
     assert response["Content-Type"] == "application/problem+json"

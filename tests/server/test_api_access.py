@@ -6,7 +6,6 @@ from uuid import UUID
 
 import pytest
 import redis
-from django.http import HttpResponse
 from django.utils import timezone
 from prometheus_client import REGISTRY
 from pytest_django import Settings
@@ -14,7 +13,7 @@ from pytest_django import Settings
 from api import throttles
 from registry.actor import Actor
 from registry.services.keys import create_key, revoke_key
-from tests.server.api_support import ALL_SCOPES, DENY_PAGE, Caller, caller, key_for, problem
+from tests.server.api_support import ALL_SCOPES, DENY_PAGE, Answer, Caller, caller, key_for, problem
 
 pytestmark = pytest.mark.django_db
 
@@ -39,11 +38,9 @@ ADDRESSES: list[tuple[str, str, str | None]] = [
 OPEN = {"v1/check"}  # anonymous callers are answered too
 
 
-def ask(who: Caller, method: str, path: str, **headers: str) -> HttpResponse:
+def ask(who: Caller, method: str, path: str, **headers: str) -> Answer:
     kind = "text/plain" if path.startswith("v2") else "application/json"
-    return who.client.generic(  # type: ignore[return-value]
-        method, f"/api/{path}", b'{"urls": []}', kind, headers=who.headers(headers)
-    )
+    return who.client.generic(method, f"/api/{path}", b'{"urls": []}', kind, headers=who.headers(headers))
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ADDRESSES)
@@ -85,7 +82,7 @@ def test_odd_keys_are_wrong_keys(secret: str) -> None:
 
 def test_another_scheme_is_refused() -> None:
     answer = Caller().client.get("/api/v1/keys/me", headers={"Authorization": "Basic YTpi"})
-    problem(answer, 401, "authentication_failed")  # type: ignore[arg-type]
+    problem(answer, 401, "authentication_failed")
 
 
 def test_an_expired_key_is_refused() -> None:
@@ -147,7 +144,7 @@ def test_a_wrong_method_is_a_problem() -> None:
 def test_a_wrong_media_type_is_a_problem() -> None:
     who = caller()
     answer = who.client.post("/api/v1/claims", b"<a/>", "application/xml", headers=who.headers())
-    problem(answer, 415, "unsupported_media_type")  # type: ignore[arg-type]
+    problem(answer, 415, "unsupported_media_type")
     problem(who.get("claims", Accept="text/html"), 406, "not_acceptable")
 
 

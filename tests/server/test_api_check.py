@@ -8,12 +8,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from django.db import connection
-from django.http import HttpResponse
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from registry import live
-from tests.server.api_support import DENY_PAGE, Caller, caller, problem
+from tests.server.api_support import DENY_PAGE, Answer, Caller, caller, problem
 
 pytestmark = pytest.mark.django_db
 ARROW = "application/vnd.apache.arrow.stream"
@@ -254,9 +253,9 @@ def stream(table: pa.Table, **options: Any) -> bytes:
     return sink.getvalue()
 
 
-def ask_arrow(who: Caller, body: bytes, query: str = "", accept: str = ARROW) -> HttpResponse:
+def ask_arrow(who: Caller, body: bytes, query: str = "", accept: str = ARROW) -> Answer:
     headers = who.headers({"Accept": accept})
-    return who.client.post(f"/api/v1/check{query}", body, ARROW, headers=headers)  # type: ignore[return-value]
+    return who.client.post(f"/api/v1/check{query}", body, ARROW, headers=headers)
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])

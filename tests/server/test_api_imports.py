@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.http import HttpResponse
 from pytest_django import Settings
 
 from registry import storage
 from registry.models import Import, ImportRejection
-from tests.server.api_support import Caller, caller, problem
+from tests.server.api_support import Answer, Caller, caller, problem
 
 pytestmark = pytest.mark.django_db
 ROWS = b"".join(
@@ -31,10 +30,10 @@ def platform() -> Caller:
 
 def send(
     who: Caller, content: bytes = ROWS, name: str = "claims.jsonl", key: str = "", **fields: str
-) -> HttpResponse:
+) -> Answer:
     headers = who.headers({"Idempotency-Key": key} if key else {})
     form: dict[str, Any] = {"file": SimpleUploadedFile(name, content), **fields}
-    return who.client.post("/api/v1/imports", form, headers=headers)  # type: ignore[return-value]
+    return who.client.post("/api/v1/imports", form, headers=headers)
 
 
 def test_a_file_is_taken_and_kept(platform: Caller) -> None:
@@ -96,14 +95,14 @@ def test_a_file_of_no_use_is_refused(
 
 def test_the_file_must_be_there(platform: Caller) -> None:
     answer = platform.client.post("/api/v1/imports", {"other": "x"}, headers=platform.headers())
-    problem(answer, 400, "file_missing")  # type: ignore[arg-type]
+    problem(answer, 400, "file_missing")
 
 
 def test_a_form_that_is_cut_short_is_refused(platform: Caller) -> None:
     answer = platform.client.post(
         "/api/v1/imports", b"--x\r\nContent-Disposition", "multipart/form-data", headers=platform.headers()
     )
-    problem(answer, 400, "parse_error")  # type: ignore[arg-type]
+    problem(answer, 400, "parse_error")
 
 
 def test_a_file_over_the_limit_is_refused_before_it_is_read(platform: Caller, settings: Settings) -> None:

@@ -4,12 +4,11 @@ import time
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from pytest_django import Settings
 
 from api import throttles
 from registry import live
-from tests.server.api_support import DENY_PAGE, Caller, caller, problem
+from tests.server.api_support import DENY_PAGE, Answer, Caller, caller, problem
 
 pytestmark = pytest.mark.django_db
 ADDRESSES = ["/api/v2/query/urls/", "/api/v2/query/urls"]
@@ -33,9 +32,9 @@ def pipeline() -> Caller:
     return caller("check", name="Pipeline")
 
 
-def ask(who: Caller, body: bytes, address: str = ADDRESSES[0]) -> HttpResponse:
+def ask(who: Caller, body: bytes, address: str = ADDRESSES[0]) -> Answer:
     headers = {"Authorization": f"API {who.secret}"}
-    return who.client.post(address, body, "text/plain", headers=headers)  # type: ignore[return-value]
+    return who.client.post(address, body, "text/plain", headers=headers)
 
 
 def entries(who: Caller, body: bytes) -> list[dict[str, Any]]:
