@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from optout import dsse
-from optout.errors import UsageError
+from optout.errors import DoesNotHold, UsageError
 from optout.keys import PrivateKey
 from optout.locators import hash_strings
 from optout.snapshot.assemble import claim_batches, segment_columns
@@ -31,6 +31,7 @@ from optout.snapshot.manifest import (
 from optout.snapshot.reader import open_snapshot
 from optout.snapshot.segment import LOCATOR_KINDS, Columns
 from optout.snapshot.selectors import SelectorCollector
+from optout.snapshot.verify import verify_snapshot
 
 __all__ = ["build_delta", "build_snapshot"]
 
@@ -220,12 +221,15 @@ def _require_replaceable(out: Path) -> None:
 def _seal(folder: Path, out: Path, manifest: Manifest, private_key: PrivateKey) -> Manifest:
     """Write and sign the manifest, then let the snapshot appear; nothing to do if it is there already."""
     content = manifest.to_bytes()
-    envelope = dsse.sign(content, PAYLOAD_TYPE, private_key)
     if (out / MANIFEST_NAME).exists():
-        if (out / MANIFEST_NAME).read_bytes() == content and (out / ENVELOPE_NAME).read_bytes() == envelope:
-            return manifest
-        raise UsageError(f"{out} is there already and holds another snapshot", code="exists")
+        if (out / MANIFEST_NAME).read_bytes() != content:
+            raise UsageError(f"{out} is there already and holds another snapshot", code="exists")
+        try:
+            verify_snapshot(out, trust=[private_key.public])
+        except DoesNotHold as error:
+            raise UsageError(f"{out} is there already and does not hold: {error}", code="exists") from None
+        return manifest
     (folder / MANIFEST_NAME).write_bytes(content)
-    (folder / ENVELOPE_NAME).write_bytes(envelope)
+    (folder / ENVELOPE_NAME).write_bytes(dsse.sign(content, PAYLOAD_TYPE, private_key))
     publish(folder, out)
     return manifest

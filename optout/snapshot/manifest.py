@@ -114,15 +114,23 @@ class Manifest:
 
 
 def _from_json(raw: dict[str, Any]) -> Manifest:
-    for name in raw["files"]:
-        _require_inside(name)
     segments = tuple(SegmentEntry(**entry) for entry in raw["segments"])
+    files = {name: FileEntry(**entry) for name, entry in raw["files"].items()}
+    for name, file in files.items():
+        _require_inside(name)
+        _require_numbers(file.size, file.rows)
     for segment in segments:
         _require_inside(f"segments/{segment.name}")
-    files = {name: FileEntry(**entry) for name, entry in raw["files"].items()}
+        _require_numbers(segment.claims, segment.withdrawn, *segment.counts.values())
     if len(bytes.fromhex(raw["sip_key"])) != 16:
         raise ValueError("sip_key is not 16 bytes")
     return Manifest(**{**raw, "segments": segments, "files": files, "models": tuple(raw["models"])})
+
+
+def _require_numbers(*values: Any) -> None:
+    for value in values:
+        if type(value) is not int or value < 0:
+            raise ValueError(f"{value!r} is not a count")
 
 
 def _require_inside(name: str) -> None:

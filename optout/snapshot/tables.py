@@ -11,7 +11,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Entries", "LocatorTable", "bucket_bits", "find", "make_table"]
+__all__ = ["Entries", "LocatorTable", "bucket_bits", "fault", "find", "make_table"]
 
 U8 = npt.NDArray[np.uint8]
 U32 = npt.NDArray[np.uint32]
@@ -195,3 +195,36 @@ def find(kinds: U8, wanted: int, keys: U64, table: LocatorTable) -> tuple[U32, U
         if hits <= room:
             return probe[:hits], entry[:hits]
         room = int(hits)
+
+
+_FAULTS = ("", "a claim that does not exist", "entries out of order", "entries outside their bucket")
+
+
+def fault(table: LocatorTable, claims: int) -> str:
+    """What is wrong with a table of a segment of `claims` claims; empty when nothing is."""
+    check = table.check if table.check is not None else _NO_CHECK
+    return _FAULTS[_fault(table.key, check, table.claim, table.offsets, np.uint64(64 - table.bits), claims)]
+
+
+_NO_CHECK = np.empty(0, np.uint32)
+_NO_CHECK.flags.writeable = False
+
+
+@numba.njit(cache=True, nogil=True)
+def _fault(key: U64, check: U32, claim: U32, offsets: U32, shift: np.uint64, claims: int) -> int:
+    """Index into `_FAULTS`; one pass, nothing copied."""
+    checked = check.shape[0] > 0
+    size = np.uint32(key.shape[0])
+    for b in range(offsets.shape[0] - 1):
+        if offsets[b] > offsets[b + 1] or offsets[b + 1] > size:
+            return 3
+        for i in range(offsets[b], offsets[b + 1]):
+            if claim[i] >= claims:
+                return 1
+            if key[i] >> shift != np.uint64(b):
+                return 3
+            if i > 0:
+                before = (key[i - 1], check[i - 1] if checked else np.uint32(0), claim[i - 1])
+                if before >= (key[i], check[i] if checked else np.uint32(0), claim[i]):
+                    return 2
+    return 0

@@ -16,7 +16,7 @@ from optout.snapshot.files import describe_file
 from optout.snapshot.manifest import ENVELOPE_NAME, MANIFEST_NAME, PAYLOAD_TYPE, Manifest
 from optout.snapshot.reader import Snapshot, open_snapshot, read_manifest
 from optout.snapshot.segment import Segment
-from optout.snapshot.tables import LocatorTable
+from optout.snapshot.tables import fault
 from optout.words import Decision, Grade
 
 __all__ = ["inspect_snapshot", "verify_snapshot"]
@@ -101,7 +101,9 @@ def _complaints(snapshot: Snapshot, segment: Segment) -> Iterator[str]:
     if segment.claims and segment.statement.max() >= len(statements.owner):
         yield "claims.arrow names a statement that does not exist"
     for kind, table in segment.tables.items():
-        yield from _table_complaints(kind.label, table, segment.claims)
+        found = fault(table, segment.claims)
+        if found:
+            yield f"{kind.label}.arrow has {found}"
 
 
 def _invalid(column: pa.Array) -> Iterator[str]:
@@ -109,20 +111,6 @@ def _invalid(column: pa.Array) -> Iterator[str]:
         column.validate(full=True)
     except pa.ArrowInvalid as error:
         yield f"a text column is broken: {error}"
-
-
-def _table_complaints(name: str, table: LocatorTable, claims: int) -> Iterator[str]:
-    offsets, key = table.offsets, table.key
-    if len(key) and table.claim.max() >= claims:
-        yield f"{name}.arrow names a claim that does not exist"
-    if (offsets[1:] < offsets[:-1]).any():
-        yield f"{name}.offsets.arrow is not ascending"
-    if (key[1:] < key[:-1]).any():
-        yield f"{name}.arrow is not sorted by key"
-    sizes = (offsets[1:] - offsets[:-1]).astype(np.int64)
-    buckets = np.repeat(np.arange(len(offsets) - 1, dtype=np.uint64), sizes)
-    if (key >> np.uint64(64 - table.bits) != buckets).any():
-        yield f"{name}.offsets.arrow does not fit {name}.arrow"
 
 
 def inspect_snapshot(path: str | Path) -> dict[str, Any]:

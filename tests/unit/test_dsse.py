@@ -2,7 +2,7 @@ import json
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from securesystemslib.dsse import Envelope as PeerEnvelope
 from securesystemslib.signer._key import SSlibKey
@@ -27,6 +27,7 @@ def test_the_encoding_is_the_specification_s_example() -> None:
     assert encoded == b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_what_was_signed_comes_back_the_same_every_time(payload: bytes) -> None:
     envelope = dsse.sign(payload, TYPE, SIGNER)

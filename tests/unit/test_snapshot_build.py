@@ -1,4 +1,5 @@
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from snapshot_support import KEY, STRANGER, Row, built, claim, content, table
 
 from optout.errors import BadInput, UsageError
+from optout.keys import PrivateKey
 from optout.snapshot import Manifest, build_snapshot, inspect_snapshot, open_snapshot, verify_snapshot
 from optout.words import SelectorKind
 
@@ -106,15 +108,28 @@ def test_building_the_same_again_changes_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["s"]
 
 
-@pytest.mark.parametrize("key", [KEY, STRANGER])
-def test_another_snapshot_is_never_overwritten(tmp_path: Path, key: object) -> None:
+@pytest.mark.parametrize(
+    ("rows", "key", "said"),
+    [(ROWS[1:], KEY, "another snapshot"), (ROWS, STRANGER, "not trusted")],
+)
+def test_another_snapshot_is_never_overwritten(
+    tmp_path: Path, rows: list[Row], key: PrivateKey, said: str
+) -> None:
     built(tmp_path / "s", *ROWS)
     before = content(tmp_path)
-    rows = ROWS[1:] if key is KEY else ROWS
-    with pytest.raises(UsageError, match="another snapshot") as caught:
-        build_snapshot([table(rows)], tmp_path / "s", private_key=key)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=said) as caught:
+        build_snapshot([table(rows)], tmp_path / "s", private_key=key)
     assert caught.value.code == "exists"
     assert content(tmp_path) == before
+
+
+def test_a_damaged_snapshot_is_not_taken_for_the_same(tmp_path: Path) -> None:
+    built(tmp_path / "s", *ROWS)
+    path = next(tmp_path.rglob("claims.arrow"))
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(UsageError, match=r"claims\.arrow") as caught:
+        build_snapshot([table(ROWS)], tmp_path / "s", private_key=KEY)
+    assert caught.value.code == "exists"
 
 
 def test_other_things_are_never_overwritten(tmp_path: Path) -> None:
@@ -155,12 +170,12 @@ def test_a_locator_that_is_none_is_refused_rather_than_lost(tmp_path: Path) -> N
 
 
 def test_a_failing_source_leaves_nothing_behind(tmp_path: Path) -> None:
-    def source() -> object:
+    def source() -> Iterator[pa.Table]:
         yield table(ROWS)
         raise RuntimeError("the database went away")
 
     with pytest.raises(RuntimeError, match="went away"):
-        build_snapshot(source(), tmp_path / "s", private_key=KEY)  # type: ignore[arg-type]
+        build_snapshot(source(), tmp_path / "s", private_key=KEY)
     assert not list(tmp_path.iterdir())
 
 

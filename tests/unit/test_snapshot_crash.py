@@ -5,8 +5,10 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from snapshot_support import KEY, claim, table
 
@@ -57,12 +59,12 @@ def test_a_killed_build_leaves_nothing_and_the_next_one_clears_up(tmp_path: Path
 def test_a_running_build_is_not_cleared_away(tmp_path: Path) -> None:
     out = tmp_path / "snapshot"
 
-    def claims() -> object:
+    def claims() -> Iterator[pa.Table]:
         build_snapshot([table(ROWS)], out, private_key=KEY)
         yield table(ROWS[:1])
 
     with pytest.raises(UsageError, match="another snapshot"):
-        build_snapshot(claims(), out, private_key=KEY)  # type: ignore[arg-type]
+        build_snapshot(claims(), out, private_key=KEY)
     verify_snapshot(out, trust=[KEY.public])
     assert list(tmp_path.iterdir()) == [out]
 

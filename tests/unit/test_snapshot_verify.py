@@ -143,6 +143,10 @@ def resign(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
         (lambda manifest: manifest.update(extra=1), "bad_manifest"),
         (lambda manifest: manifest["files"].update({"../../etc/passwd": {}}), "bad_manifest"),
         (lambda manifest: manifest["segments"][0].update(name="../up"), "bad_manifest"),
+        (lambda manifest: manifest["segments"][0].update(counts=[1]), "bad_manifest"),
+        (lambda manifest: manifest["segments"][0].update(claims=-1), "bad_manifest"),
+        (lambda manifest: next(iter(manifest["files"].values())).update(size="1"), "bad_manifest"),
+        (lambda manifest: next(iter(manifest["files"].values())).update(rows=True), "bad_manifest"),
     ],
 )
 def test_a_signed_manifest_that_makes_no_sense_is_refused(
@@ -167,6 +171,8 @@ def test_a_manifest_in_another_spelling_is_refused(snapshot: Path) -> None:
     [
         ("url", {"key": [1 << 63], "check": [1], "claim": [9]}),
         ("url", {"key": [1], "check": [1], "claim": [0]}),
+        ("url", {"key": [1 << 63, 1 << 62], "check": [1, 1], "claim": [0, 0]}),
+        ("url", {"key": [1 << 63, 1 << 63], "check": [1, 1], "claim": [0, 0]}),
         ("url.offsets", {"offset": [0, 7, 1]}),
         ("url.offsets", {"offset": [0, 1, 7]}),
         ("url.offsets", {"offset": [0, 0, 1, 1]}),
