@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from benchmarks import common
+from demo import laion
 
 ROWS = int(os.environ.get("OPTOUT_BENCH_ROWS", "5_000_000"))
 URLS = int(os.environ.get("OPTOUT_BENCH_URLS", "10_000_000"))
@@ -36,14 +38,18 @@ def ours(rows: Path, snapshot: Path, mode: str) -> Callable[[], object]:
     """A call that filters `rows` in this process, one shard, into a fresh directory."""
     import optout
     from optout import keys
+    from optout.engine import Question
+    from optout.words import Use
 
-    held = optout.open_snapshot(snapshot)
+    held, question = optout.open_snapshot(snapshot), Question(use=Use.AI_TRAIN_GENERATIVE)
     private = keys.load_private(common.HOME / "keys" / "private.pem")
     out = common.HOME / f"out-{mode}"
 
     def run() -> object:
         shutil.rmtree(out, ignore_errors=True)
-        return optout.filter_dataset(rows, out, snapshot=held, mode=mode, key=private, processes=1)
+        return optout.filter_dataset(
+            rows, out, snapshot=held, question=question, mode=mode, key=private, processes=1
+        )
 
     run()  # the kernels are compiled or loaded once, as in any long run
     return run
@@ -89,7 +95,7 @@ def main() -> bool:
     for mode, value in seconds.items():
         report.add(f"optout filter, {mode}", f"{value:.2f} s, {ROWS / value / 1e6:.2f} M rows/s")
     scratch = common.HOME / "peer.parquet"
-    copied = common.median_seconds(lambda: peers.copy(rows, scratch))
+    copied = common.median_seconds(partial(peers.copy, rows, scratch))
     report.add("pyarrow copy, nothing decided", f"{copied:.2f} s")
     report.at_most("drop against the copy", seconds["drop"] / copied, 1.25, "times its time")
     report.at_least("mask", ROWS / seconds["mask"] / 1e6, 1.5, "M rows/s")
@@ -98,8 +104,8 @@ def main() -> bool:
         ("polars", peers.Polars, 3.0, 1.3),
     ):
         peer = make(claims)
-        decided = common.median_seconds(lambda peer=peer: peer.decide(rows))
-        written = common.median_seconds(lambda peer=peer: peer.rewrite(rows, scratch))
+        decided = common.median_seconds(partial(peer.decide, rows))
+        written = common.median_seconds(partial(peer.rewrite, rows, scratch))
         report.add(f"{name}, decide only", f"{decided:.2f} s", ratio=decided / seconds["mask"], aim=mask_aim)
         report.add(f"{name}, rewrite", f"{written:.2f} s", ratio=written / seconds["drop"], aim=drop_aim)
         del peer
@@ -118,7 +124,7 @@ def _plain_python(report: common.Report, claims: Path, mask_rate: float) -> None
     from benchmarks import peers
 
     peer = peers.PlainPython(claims)
-    urls = peers.sample_urls(200_000, common.laion.Rows(works=common.WORKS_SHOWN))
+    urls = peers.sample_urls(200_000, laion.Rows(works=common.WORKS_SHOWN))
     start = time.perf_counter()
     peer.decide(urls)
     rate = len(urls) / (time.perf_counter() - start)
