@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from optout.cli import check, filtering, keys, snapshots, verify
+from optout.cli import check, filtering, hashing, keys, snapshots, verify
 from optout.errors import OptoutError
 
 __all__ = ["app", "main", "run"]
@@ -59,6 +59,7 @@ def root(
 app.command("check")(check.check)
 app.command("filter")(filtering.filter_command)
 app.command("verify")(verify.verify)
+app.command("hash")(hashing.hash_pictures)
 app.command("keygen")(keys.keygen)
 app.add_typer(snapshots.app, name="snapshot")
 

@@ -127,8 +127,8 @@ def public_keys(paths: Sequence[Path] | None) -> "list[PublicKey]":
 
 
 def print_json(content: Any) -> None:
-    """One JSON document on stdout."""
-    typer.echo(json.dumps(content, ensure_ascii=False, indent=2))
+    """One JSON document on stdout, in ASCII, so that no terminal and no broken text can spoil it."""
+    typer.echo(json.dumps(content, indent=2))
 
 
 def print_table(table: "Table") -> None:

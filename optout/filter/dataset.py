@@ -3,7 +3,7 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -186,7 +186,7 @@ def _prepare(
     _require_distinct(tasks)
     earlier = {task.output: result for task in tasks if (result := load_result(task.out)) is not None}
     if not overwrite:
-        question = _carry_time_on(question, snapshot, settings, earlier)
+        question = _carry_time_on(question, earlier.values())
     question = replace(question, at=at_of(question))
     plan = plan_of(snapshot.digest, question, settings)
     ensure_directory(out)
@@ -212,14 +212,10 @@ def _require_distinct(tasks: list[Task]) -> None:
             raise UsageError(f"more than one output would be called {name}", code="name_clash")
 
 
-def _carry_time_on(
-    question: Question, snapshot: Snapshot, settings: Settings, earlier: dict[str, ShardResult]
-) -> Question:
+def _carry_time_on(question: Question, earlier: Iterable[ShardResult]) -> Question:
     """A question without a time, asked again to go on with a run, asks about that run's time."""
-    for result in earlier.values() if question.at is None else ():
-        dated = replace(question, at=datetime.fromisoformat(result.plan["question"]["at"]))
-        if plan_of(snapshot.digest, dated, settings) == result.plan:
-            return dated
+    for result in earlier if question.at is None else ():
+        return replace(question, at=datetime.fromisoformat(result.plan["question"]["at"]))
     return question
 
 

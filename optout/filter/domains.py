@@ -197,9 +197,11 @@ def _host_span(data: npt.NDArray[np.uint8], first: np.int64, end: np.int64) -> t
         if data[stop] == 64:  # @
             start = stop + 1
         stop += 1
-    if start < stop and data[start] == 91:  # [
-        return start, stop
     colon = start
+    if start < stop and data[start] == 91:  # [
+        while colon < stop and data[colon] != 93:  # ]
+            colon += 1
+        return start, min(colon + 1, stop)
     while colon < stop and data[colon] != 58:
         colon += 1
     while colon > start and data[colon - 1] == 46:

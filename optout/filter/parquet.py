@@ -23,6 +23,8 @@ __all__ = ["GROUP_BYTES", "Source", "Writer"]
 GROUP_BYTES = 256 << 20
 BATCH_ROWS = 1 << 17
 BATCH_BYTES = 64 << 20
+# Arrow cannot filter string views; the schema stored in the file makes them views again for readers.
+_WITHOUT_VIEWS = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
 ARROW_SCHEMA = b"ARROW:schema"
 _DICTIONARY_PAGE = 1 << 20
 _INDEX_BITS = 20
@@ -81,9 +83,10 @@ class Source:
         size = self._batch_rows(group)
         names = None if columns is None else list(columns)
         try:
-            yield from self._file.iter_batches(
+            batches = self._file.iter_batches(
                 batch_size=size, row_groups=[group], columns=names, use_threads=False
             )
+            yield from map(_without_views, batches)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise _unreadable(self.name, error, group) from error
 
@@ -119,8 +122,12 @@ class Source:
 
     @property
     def read_schema(self) -> pa.Schema:
-        """The schema of the batches: like `schema`, but some text columns come as dictionaries."""
-        return self._file.schema_arrow
+        """The schema of the batches: like `schema`, but text may come as dictionaries or with offsets."""
+        read: pa.Schema = self._file.schema_arrow
+        for index, field in enumerate(read):
+            if field.type in _WITHOUT_VIEWS:
+                read = read.set(index, field.with_type(_WITHOUT_VIEWS[field.type]))
+        return read
 
     @property
     def stored_schema(self) -> bytes | None:
@@ -172,13 +179,14 @@ class Writer:
             options["use_dictionary"].append(field.name)
         if added and stored is not None:
             stored = base64.b64encode(pa.schema([*source.schema, *added], source.schema.metadata).serialize())
-        metadata = dict(source.schema.metadata or {})
-        if stored is not None:
-            metadata[ARROW_SCHEMA] = stored
         self._pending: list[pa.RecordBatch] = []
         self._pending_bytes = 0
-        # The columns read as dictionaries are text to every reader: the stored schema says so, not Arrow's.
-        self._writer = pq.ParquetWriter(sink, schema.with_metadata(metadata), store_schema=False, **options)
+        schema = schema.with_metadata(source.schema.metadata)
+        self._writer = pq.ParquetWriter(sink, schema, store_schema=False, **options)
+        if stored is not None:
+            # Columns read as dictionaries are text to every reader: the source's Arrow schema says so.
+            # Metadata added here replaces the schema's own, so both are given.
+            self._writer.add_key_value_metadata({**(schema.metadata or {}), ARROW_SCHEMA: stored})
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Take rows for the current row group; one grown too large is written and another begun."""
@@ -200,6 +208,18 @@ class Writer:
         self.end_group()
         self._writer.close()
 
+    def abandon(self) -> None:
+        """Let go of a file that will never be finished, without a word about it."""
+        self._writer.is_open = False
+
+
+def _without_views(batch: pa.RecordBatch) -> pa.RecordBatch:
+    for index, field in enumerate(batch.schema):
+        if field.type in _WITHOUT_VIEWS:
+            plain = field.with_type(_WITHOUT_VIEWS[field.type])
+            batch = batch.set_column(index, plain, batch.column(index).cast(plain.type))
+    return batch
+
 
 def _map(path: Path, name: str) -> pa.MemoryMappedFile:
     try:
@@ -212,6 +232,8 @@ def _map(path: Path, name: str) -> pa.MemoryMappedFile:
 
 def _unreadable(name: str, error: Exception, group: int | None = None) -> BadInput:
     where = name if group is None else f"{name}: row group {group}"
+    if isinstance(error, MemoryError):
+        return BadInput(f"{where}: needs more memory than there is: {error}", code="out_of_memory")
     reason = " ".join(str(error).split())[:300]
     return BadInput(f"{where}: not a whole Parquet file: {reason}", code="truncated_parquet")
 

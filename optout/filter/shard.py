@@ -107,16 +107,25 @@ def _write(job: _Job, part: Path) -> tuple[Counts, str]:
     with Source(job.source, job.name) as source:
         found = find_columns(source.schema, job.settings.columns, job.name)
         sink = make_sink(part, source, job.settings, found, job.snapshot)
-        counts = Counts()
-        for judged in _judged(job, source, found, sink):
-            sink.add(judged)
-            counts += _count(judged)
-            if found.url is not None:
-                job.domains.add(judged.batch.column(found.url), judged.keep)
-            if job.progress is not None:
-                job.progress(judged.batch.num_rows)
-        sink.close()
+        try:
+            counts = _fill(job, source, found, sink)
+            sink.close()
+        except BaseException:
+            sink.abandon()
+            raise
     return counts, sha256_of(part)
+
+
+def _fill(job: _Job, source: Source, found: Found, sink: Sink) -> Counts:
+    counts = Counts()
+    for judged in _judged(job, source, found, sink):
+        sink.add(judged)
+        counts += _count(judged)
+        if found.url is not None:
+            job.domains.add(judged.batch.column(found.url), judged.keep)
+        if job.progress is not None:
+            job.progress(judged.batch.num_rows)
+    return counts
 
 
 def _judged(job: _Job, source: Source, found: Found, sink: Sink) -> Iterator[Judged]:

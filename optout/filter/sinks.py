@@ -1,5 +1,6 @@
 """What is written for a shard: its rows without some, with more columns, or a list of rows."""
 
+import contextlib
 import uuid
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -71,6 +72,9 @@ class Sink(Protocol):
 
     def close(self) -> None: ...
 
+    def abandon(self) -> None:
+        """Let go of a file that will never be finished."""
+
 
 def columns_read(settings: Settings, found: Found, *, names: bool) -> list[str] | None:
     """The columns to read; None for all. Captions are only read where names are looked for."""
@@ -126,6 +130,11 @@ class _Drop:
         with self._sink:
             self._writer.close()
 
+    def abandon(self) -> None:
+        self._writer.abandon()
+        with contextlib.suppress(OSError):
+            self._sink.close()
+
 
 class _Annotate:
     def __init__(self, path: Path, source: Source, settings: Settings, snapshot: Snapshot) -> None:
@@ -156,6 +165,11 @@ class _Annotate:
         with self._sink:
             self._writer.close()
 
+    def abandon(self) -> None:
+        self._writer.abandon()
+        with contextlib.suppress(OSError):
+            self._sink.close()
+
 
 class _Listing:
     """A small Parquet file, one row group for each of the shard's that has rows to list."""
@@ -177,6 +191,9 @@ class _Listing:
     def close(self) -> None:
         self.end_group()
         self._writer.close()
+
+    def abandon(self) -> None:
+        self._writer.is_open = False
 
 
 class _RowMask(_Listing):
@@ -220,6 +237,9 @@ class _KeptUids:
 
     def close(self) -> None:
         save_uids(self._path, self._halves)
+
+    def abandon(self) -> None:
+        """Nothing is open before `close`."""
 
 
 def save_uids(path: Path, halves: list[npt.NDArray[np.uint64]]) -> None:
