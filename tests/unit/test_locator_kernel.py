@@ -1,5 +1,7 @@
 """The kernel against the plain rules: the same answer on every input and on every kind of Arrow array."""
 
+import importlib
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -21,6 +23,10 @@ from optout.locators import (
     variant_key,
     variant_keys,
 )
+from optout.locators.kernel.compiled import source_stamp
+from optout.locators.kernel.loop import canonicalise_rows, probe_rows
+from optout.locators.kernel.scan import canonicalise_row
+from optout.locators.kernel.siphash import sip
 from optout.locators.tables import groups, proxies
 from optout.words import SelectorKind
 from tests.unit.locator_texts import urls
@@ -192,3 +198,18 @@ def test_hashes(texts: list[bytes | None]) -> None:
     expected = [0 if text is None else siphash13(text, KEY) for text in texts]
     assert hash_strings(pa.array(texts, pa.binary()), KEY).tolist() == expected
     assert hash_strings(pa.array(texts, pa.large_binary()), KEY).dtype == np.uint64
+
+
+def test_cached_code_depends_on_every_source() -> None:
+    stamps = {source_stamp(function) for function in (probe_rows, canonicalise_rows, sip, canonicalise_row)}
+    assert len(stamps) == 1
+    assert len(stamps.pop()) == 64
+
+
+def test_tables_that_the_kernel_cannot_read_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = importlib.import_module("optout.locators.kernel.packed")
+    common = groups()[0]
+    for broken in (common._replace(query="drop"), common._replace(hosts=(b"example.org",))):
+        monkeypatch.setattr(tables, "groups", lambda broken=broken: (broken, *groups()[1:]))
+        with pytest.raises(ValueError, match="first group"):
+            tables.packed.__wrapped__()
