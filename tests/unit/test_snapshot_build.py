@@ -6,12 +6,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from snapshot_support import KEY, STRANGER, Row, built, claim, content, table
 
 from optout.errors import BadInput, UsageError
 from optout.keys import PrivateKey
 from optout.snapshot import Manifest, build_snapshot, inspect_snapshot, open_snapshot, verify_snapshot
 from optout.words import SelectorKind
+from tests.unit.snapshot_support import KEY, STRANGER, Row, built, claim, content, table
 
 ROWS = [
     claim("url", "example.org/a.jpg"),

@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from snapshot_support import KEY, claim, table
 
 from optout.errors import UsageError
 from optout.snapshot import build_snapshot, verify_snapshot
+from tests.unit.snapshot_support import KEY, claim, table
 
 ROWS = [claim("url", f"example.org/{number}.jpg") for number in range(2000)]
 
 BUILD = """
     import sys
     from pathlib import Path
-    sys.path[:0] = [{tests!r}, {root!r}]
-    from snapshot_support import KEY, claim, table
+    sys.path.insert(0, {root!r})
+    from tests.unit.snapshot_support import KEY, claim, table
     from optout.snapshot import build_snapshot
 
     def claims():
@@ -36,8 +36,7 @@ BUILD = """
 
 
 def build_in_child(out: Path, during: str) -> subprocess.Popen[str]:
-    here = Path(__file__).parent
-    code = textwrap.dedent(BUILD.format(tests=str(here), root=str(here.parents[1]), during=during))
+    code = textwrap.dedent(BUILD.format(root=str(Path(__file__).parents[2]), during=during))
     command = [sys.executable, "-c", code, str(out)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

@@ -4,12 +4,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from snapshot_support import KEY, Row, built, claim, content, table
 
 from optout.engine import Question
 from optout.errors import DoesNotHold, UsageError
 from optout.snapshot import Snapshot, build_delta, open_snapshot, verify_snapshot
 from optout.words import Use
+from tests.unit.snapshot_support import KEY, Row, built, claim, content, table
 
 ASKED = Question(Use.AI_TRAIN)
 OWNERS = ("ann", "bob", "cy")

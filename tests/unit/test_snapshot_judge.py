@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from snapshot_support import built, claim
 
 from optout.engine import Items, Question
 from optout.errors import BadInput, UsageError
 from optout.snapshot import Snapshot
 from optout.words import Grade, Outcome, SelectorKind, Use
+from tests.unit.snapshot_support import built, claim
 
 SHA = "ab" * 32
 MD5 = "cd" * 16

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from snapshot_support import KEY, STRANGER, built, claim, content, table
 
 from optout import dsse
 from optout.engine import Items, Question
@@ -19,6 +18,7 @@ from optout.snapshot import build_delta, inspect_snapshot, open_snapshot, verify
 from optout.snapshot.files import describe_file, write_batch
 from optout.snapshot.manifest import PAYLOAD_TYPE, canonical_json
 from optout.words import Use
+from tests.unit.snapshot_support import KEY, STRANGER, built, claim, content, table
 
 TRUST = [KEY.public]
 
