@@ -4,11 +4,13 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from django.http import HttpResponse
 from django.test import Client
 
 from registry.actor import Actor
 from registry.models import ApiKey, Party
+from registry.services import key_cache
 from registry.services.keys import create_key
 from registry.services.parties import create_party
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 else:
     Answer = HttpResponse
 
-__all__ = ["ALL_SCOPES", "DENY_PAGE", "Answer", "Caller", "caller", "key_for", "problem"]
+__all__ = ["ALL_SCOPES", "DENY_PAGE", "Answer", "Caller", "caller", "key_for", "problem", "quiet_keys"]
 
 ALL_SCOPES = ("check", "claims:read", "claims:write", "imports:write", "snapshots:read")
 DENY_PAGE: dict[str, Any] = {
@@ -25,6 +27,12 @@ DENY_PAGE: dict[str, Any] = {
     "uses": ["tdm"],
     "selectors": [{"kind": "url", "value": "https://gallery.example/works/1.jpg"}],
 }
+
+
+@pytest.fixture(autouse=True)
+def quiet_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The use of keys is not noted: the thread that does it would outlive the test's transaction."""
+    monkeypatch.setattr(key_cache, "note_use", lambda key: None)
 
 
 @dataclass

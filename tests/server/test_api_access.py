@@ -12,8 +12,20 @@ from pytest_django import Settings
 
 from api import throttles
 from registry.actor import Actor
+from registry.services import key_cache
 from registry.services.keys import create_key, revoke_key
-from tests.server.api_support import ALL_SCOPES, DENY_PAGE, Answer, Caller, caller, key_for, problem
+from tests.server.api_support import (
+    ALL_SCOPES,
+    DENY_PAGE,
+    Answer,
+    Caller,
+    caller,
+    key_for,
+    problem,
+    quiet_keys,
+)
+
+__all__ = ["quiet_keys"]
 
 pytestmark = pytest.mark.django_db
 
@@ -93,14 +105,8 @@ def test_an_expired_key_is_refused() -> None:
     assert Caller(secret).get("keys/me").status_code == 200
     key.expires_at = timezone.now() - timedelta(seconds=1)
     key.save(update_fields=["expires_at"])
-    revoke_cached(key.prefix)
+    key_cache.forget(key.prefix)
     problem(Caller(secret).get("keys/me"), 401, "expired_key")
-
-
-def revoke_cached(prefix: str) -> None:
-    from registry.services import key_cache
-
-    key_cache.forget(prefix)
 
 
 def test_a_revoked_key_is_refused(django_capture_on_commit_callbacks: Any) -> None:

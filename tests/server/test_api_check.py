@@ -12,7 +12,9 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from registry import live
-from tests.server.api_support import DENY_PAGE, Answer, Caller, caller, problem
+from tests.server.api_support import DENY_PAGE, Answer, Caller, caller, problem, quiet_keys
+
+__all__ = ["quiet_keys"]
 
 pytestmark = pytest.mark.django_db
 ARROW = "application/vnd.apache.arrow.stream"

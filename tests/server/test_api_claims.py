@@ -8,7 +8,9 @@ import pytest
 from django.utils import timezone
 
 from registry.models import Claim, ClaimEvent, DomainProof, IdempotencyRecord
-from tests.server.api_support import DENY_PAGE, Caller, caller, key_for, problem
+from tests.server.api_support import DENY_PAGE, Caller, caller, key_for, problem, quiet_keys
+
+__all__ = ["quiet_keys"]
 
 pytestmark = pytest.mark.django_db
 

@@ -11,7 +11,9 @@ from pytest_django import Settings
 
 from registry import storage
 from registry.models import Import, ImportRejection
-from tests.server.api_support import Answer, Caller, caller, problem
+from tests.server.api_support import Answer, Caller, caller, problem, quiet_keys
+
+__all__ = ["quiet_keys"]
 
 pytestmark = pytest.mark.django_db
 ROWS = b"".join(

@@ -21,7 +21,9 @@ from schemathesis.specs.openapi.checks import (
 
 from api.formats import ARROW
 from config.wsgi import application
-from tests.server.api_support import Caller, caller
+from tests.server.api_support import Caller, caller, quiet_keys
+
+__all__ = ["quiet_keys"]
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.yaml"
 CHECKS = [

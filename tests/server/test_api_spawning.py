@@ -8,7 +8,9 @@ from pytest_django import Settings
 
 from api import throttles
 from registry import live
-from tests.server.api_support import DENY_PAGE, Answer, Caller, caller, problem
+from tests.server.api_support import DENY_PAGE, Answer, Caller, caller, problem, quiet_keys
+
+__all__ = ["quiet_keys"]
 
 pytestmark = pytest.mark.django_db
 ADDRESSES = ["/api/v2/query/urls/", "/api/v2/query/urls"]
