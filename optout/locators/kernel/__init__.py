@@ -21,7 +21,6 @@ from optout.words import SelectorKind
 __all__ = ["Probes", "canonicalise", "hash_strings", "probe_keys", "variant_keys"]
 
 _KINDS = {SelectorKind.URL: 1, SelectorKind.PREFIX: 2, SelectorKind.DOMAIN: 4}
-_BLOCK = 1 << 16
 
 
 class Probes(NamedTuple):
@@ -59,17 +58,16 @@ def probe_keys(
         TypeError: the array holds no strings.
         ValueError: the key has not 16 bytes.
     """
+    _key_words(sip_key)
     found = [_probe_chunk(chunk, sip_key, kinds) for chunk in chunks(array)]
-    if len(found) == 1:
-        return found[0]
-    starts = np.cumsum([0, *(len(probes.status) for probes in found)])
-    rows = [probes.row + np.int32(start) for probes, start in zip(found, starts, strict=False)]
-    joined = [
-        np.concatenate(parts) if parts else part
-        for parts, part in zip(zip(*found, strict=True), _room(0, 0), strict=False)
-    ]
-    probes = Probes(*joined) if found else _room(0, 0)
-    return probes._replace(row=np.concatenate(rows)) if rows else probes
+    return found[0] if len(found) == 1 else _joined(found)
+
+
+def _joined(found: list[Probes]) -> Probes:
+    """The probes of chunks as those of one column."""
+    starts = np.cumsum([0, *(len(probes.status) for probes in found)]).astype(np.int32)
+    shifted = [probes._replace(row=probes.row + start) for probes, start in zip(found, starts, strict=False)]
+    return Probes(*(np.concatenate(parts) for parts in zip(_room(0, 0), *shifted, strict=True)))
 
 
 def _probe_chunk(array: pa.Array, sip_key: bytes, kinds: frozenset[SelectorKind]) -> Probes:
