@@ -105,7 +105,7 @@ def make_tables(cursor: Any, rows: int, check: str) -> None:
         cursor.execute("ALTER TABLE benchmark.selector ADD FOREIGN KEY (claim_id) REFERENCES benchmark.claim")
     if check == "statement":
         # The product's own function, made to look at the table here.
-        cursor.execute("SELECT prosrc FROM pg_proc WHERE proname = 'registry_selector_claims_exist'")
+        cursor.execute("SELECT prosrc FROM pg_proc WHERE proname = 'registry_claims_exist'")
         (body,) = cursor.fetchone()
         cursor.execute(
             "CREATE FUNCTION benchmark.claims_exist() RETURNS trigger LANGUAGE plpgsql AS $body$"

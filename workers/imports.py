@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
 from django.utils import timezone
 
@@ -36,6 +37,9 @@ def load(self: "Task[Any, Any]", public_id: str) -> None:
             )
             raise
         raise self.retry(exc=error, countdown=min(2**self.request.retries, 60)) from error
+    except SoftTimeLimitExceeded:
+        self.apply_async((public_id,))  # a very long file goes on in a task of its own
+        return
     except Exception:
         fail_import(public_id, "internal", "The file could not be loaded because of an error of ours.")
         raise

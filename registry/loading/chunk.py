@@ -79,9 +79,12 @@ def _write(source: Import, parts: Split) -> tuple[list[_Outcome], Selectors, lis
         copy_table(parts.claims, "incoming_claim")
         copy_table(parts.selectors, "incoming_selector")
         cursor.execute("ANALYZE incoming_claim, incoming_selector")
-        cursor.execute(statements.CREATE_CLAIMS, names)
+        created = 0
+        for statement in (statements.CREATE_BY_REF, statements.CREATE_BY_CONTENT):
+            cursor.execute(statement, names)
+            created += cursor.rowcount
         refused: list[tuple[int, str, str]] = []
-        if cursor.rowcount < parts.claims.num_rows:
+        if created < parts.claims.num_rows:
             for statement in (statements.MARK_EXISTING, statements.FIND_BY_REF, statements.FIND_BY_CONTENT):
                 cursor.execute(statement, names)
             cursor.execute(statements.REFUSE)

@@ -3,7 +3,8 @@
 __all__ = [
     "ADD_SELECTORS",
     "AMEND",
-    "CREATE_CLAIMS",
+    "CREATE_BY_CONTENT",
+    "CREATE_BY_REF",
     "FIND_BY_CONTENT",
     "FIND_BY_REF",
     "MARK_EXISTING",
@@ -41,14 +42,19 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_selector (
 ) ON COMMIT DELETE ROWS;
 """
 
-CREATE_CLAIMS = """
+# One statement for each way of being the same claim: a conflict is looked for in that index only.
+_CREATE = """
 INSERT INTO registry_claim (id, public_id, party_id, source_import_id, owner, ref, content_key, decision,
                             uses, grade, status, valid_from, terms_url, title, created_at)
 SELECT id, public_id, %(party)s, %(import)s, owner, ref, content_key, decision, uses,
        grade, 'active', valid_from, terms_url, title, now()
-FROM incoming_claim ORDER BY n
-ON CONFLICT DO NOTHING
+FROM incoming_claim WHERE {which} ORDER BY n
+ON CONFLICT {where} DO NOTHING
 """
+CREATE_BY_REF = _CREATE.format(which="ref <> ''", where="(party_id, owner, ref) WHERE ref <> ''")
+CREATE_BY_CONTENT = _CREATE.format(
+    which="ref = ''", where="(party_id, content_key) WHERE content_key IS NOT NULL"
+)
 
 MARK_EXISTING = """
 UPDATE incoming_claim SET fresh = false

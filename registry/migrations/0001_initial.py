@@ -5,10 +5,11 @@ import django.db.models.deletion
 import django.db.models.expressions
 import django.db.models.functions.text
 import django.db.models.lookups
-import registry.identifiers
-import registry.models.people
 from django.conf import settings
 from django.db import migrations, models
+
+import registry.identifiers
+import registry.models.people
 
 
 class Migration(migrations.Migration):
@@ -216,7 +217,7 @@ class Migration(migrations.Migration):
                 ('payload', models.JSONField()),
                 ('digest', models.BinaryField(max_length=32)),
                 ('created_at', models.DateTimeField()),
-                ('claim', models.ForeignKey(on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='registry.claim')),
+                ('claim', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='registry.claim')),
                 ('key', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='registry.apikey')),
                 ('user', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('party', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='registry.party')),

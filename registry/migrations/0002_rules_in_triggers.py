@@ -18,7 +18,7 @@ CREATE TRIGGER selector_never_changed BEFORE UPDATE OR TRUNCATE ON registry_sele
     FOR EACH STATEMENT EXECUTE FUNCTION registry_refuse('a selector is added or removed, never changed');
 
 -- One anti-join a statement instead of a foreign key's check a row. Sound, because claims are never deleted.
-CREATE FUNCTION registry_selector_claims_exist() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION registry_claims_exist() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     missing bigint;
 BEGIN
@@ -27,19 +27,23 @@ BEGIN
         WHERE NOT EXISTS (SELECT FROM registry_claim WHERE registry_claim.id = distinct_ids.claim_id)
         LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION 'selector of claim %, which does not exist', missing
-            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'selector_claim_exists', TABLE = TG_TABLE_NAME;
+        RAISE EXCEPTION '% of claim %, which does not exist', TG_TABLE_NAME, missing
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME;
     END IF;
     RETURN NULL;
 END $$;
 
 CREATE TRIGGER selector_claim_exists AFTER INSERT ON registry_selector
-    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION registry_selector_claims_exist();
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION registry_claims_exist();
+
+CREATE TRIGGER claimevent_claim_exists AFTER INSERT ON registry_claimevent
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION registry_claims_exist();
 """
 
 BACKWARD = """
+DROP TRIGGER claimevent_claim_exists ON registry_claimevent;
 DROP TRIGGER selector_claim_exists ON registry_selector;
-DROP FUNCTION registry_selector_claims_exist();
+DROP FUNCTION registry_claims_exist();
 DROP TRIGGER selector_never_changed ON registry_selector;
 DROP TRIGGER claim_never_deleted ON registry_claim;
 DROP TRIGGER claimevent_append_only ON registry_claimevent;

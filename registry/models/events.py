@@ -39,7 +39,8 @@ class ClaimEvent(models.Model):
         HELD = "held", _("held")
         RELEASED = "released", _("released")
 
-    claim = models.ForeignKey(Claim, on_delete=models.DO_NOTHING, related_name="events")
+    # Checked for whole statements by the trigger that also checks selectors (migration 0002).
+    claim = models.ForeignKey(Claim, on_delete=models.DO_NOTHING, related_name="events", db_constraint=False)
     type = models.CharField(max_length=16, choices=Type)
     # Who acted stays named by number after a user or key is deleted: no constraint may stop that deletion or
     # rewrite the event. An operator acts for no party.

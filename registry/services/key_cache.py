@@ -178,7 +178,7 @@ def _write_uses() -> None:
     try:
         while True:
             try:
-                pk = _uses.get(timeout=1)
+                pk = _uses.get(timeout=0.2)
             except queue.Empty:
                 return
             _write_use(pk)

@@ -1,24 +1,28 @@
 """Imports: what the rows become, what is refused and why, and that nothing is done twice."""
 
+import hashlib
 import io
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import OperationalError
+from django.utils import timezone
 
 from registry import storage
 from registry.actor import Actor
 from registry.errors import Forbidden, InvalidInput
 from registry.loading import chunk, load, load_import
-from registry.models import Claim, ClaimEvent, Import, ImportRejection, Selector
+from registry.models import Claim, ClaimEvent, Import, ImportRejection, Selector, SnapshotRecord
 from registry.services.claims import hold_claim, withdraw_claim
 from registry.services.events import canonical_json
 from registry.services.imports import retry_import, start_import
 from registry.services.keys import create_key
 from tests.server.parties import claim_by, operator, person, platform, prove
 from tests.server.working import wait_until, worker
+from workers.celery import app
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -91,8 +95,6 @@ def test_rows_become_claims_selectors_and_events(big: Actor) -> None:
 
 
 def test_events_digest_their_payload_and_tell_nothing_personal(big: Actor) -> None:
-    import hashlib
-
     loaded(big, [row(1, title="Portrait of Eva")])
     event = ClaimEvent.objects.get()
     assert hashlib.sha256(canonical_json(event.payload)).digest() == bytes(event.digest)
@@ -309,9 +311,20 @@ def test_a_failed_import_can_be_tried_again(big: Actor) -> None:
     assert (source.state, source.error, counts(source)) == ("done", "", (1, 0, 0))
 
 
-def test_a_worker_loads_what_was_sent_and_builds_a_snapshot(big: Actor) -> None:
-    from registry.models import SnapshotRecord
+def test_what_was_forgotten_is_sent_again(big: Actor) -> None:
+    source = sent(big, [row(1)])
+    app.control.purge()  # the broker lost the message
+    with worker():
+        app.send_task("workers.imports.sweep")
+        app.send_task("workers.imports.sweep")
+        Import.objects.update(created_at=timezone.now() - timedelta(minutes=2))
+        app.send_task("workers.imports.sweep")
+        wait_until(lambda: Import.objects.get().is_finished)
+    source.refresh_from_db()
+    assert (source.state, counts(source)) == ("done", (1, 0, 0))
 
+
+def test_a_worker_loads_what_was_sent_and_builds_a_snapshot(big: Actor) -> None:
     with worker():
         source = sent(big, [row(number) for number in range(20)])
         wait_until(lambda: Import.objects.get().is_finished)

@@ -21,7 +21,7 @@ from workers.imports import load
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROOT = Path(__file__).parents[2]
-ROWS = 160_000
+ROWS = 90_000
 
 
 @contextmanager

@@ -205,7 +205,7 @@ def test_history_cannot_be_rewritten(statement: str) -> None:
 
 def test_selector_needs_an_existing_claim() -> None:
     with (
-        pytest.raises(IntegrityError, match="selector of claim 77, which does not exist"),
+        pytest.raises(IntegrityError, match="registry_selector of claim 77, which does not exist"),
         transaction.atomic(),
         connection.cursor() as cursor,
     ):
