@@ -52,7 +52,8 @@ class HasScope(BasePermission):
                 return True
             raise NotAuthenticated("This needs an API key: `Authorization: Bearer opt_…`.", "key_missing")
         scopes: Mapping[str, str | None] = view.scopes
-        scope = scopes.get(str(request.method))
+        # HEAD runs what GET runs.
+        scope = scopes.get("GET" if request.method == "HEAD" else str(request.method))
         actor: Any = request.auth
         if scope is not None and not actor.may(scope):
             raise missing_scope(scope)

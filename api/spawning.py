@@ -64,17 +64,20 @@ class QueryUrls(ApiView):
             raise too_many(count, MAX_ITEMS)
         lines = pc.split_pattern(pa.array([body], pa.large_binary()), b"\n").flatten()
         verdicts = live.current_snapshot().judge(Items(length=count, url=lines), Question(use=DEFAULT_USE))
-        return HttpResponse(_answer(_quoted(body, lines), verdicts.outcome), content_type="application/json")
+        return HttpResponse(
+            _answer(_quoted(body, lines, count), verdicts.outcome), content_type="application/json"
+        )
 
 
-def _quoted(body: bytes, lines: pa.Array) -> pa.Array:
+def _quoted(body: bytes, lines: pa.Array, count: int) -> pa.Array:
     """The lines as they stand between quotes in JSON; most bodies hold nothing that needs escaping."""
     try:
         text = body.decode()
     except UnicodeDecodeError:
         text = body.decode("utf-8", "replace")
     else:
-        if len(orjson.dumps(text)) == len(body) + body.count(b"\n") + len('""'):
+        # The quotes around it, and each of the count - 1 line breaks as two characters.
+        if len(orjson.dumps(text)) == len(body) + len('""') + count - 1:
             return lines
     return pa.array([orjson.dumps(line)[1:-1] for line in text.split("\n")], pa.large_binary())
 

@@ -71,6 +71,11 @@ def test_a_key_with_every_other_scope_does_not(method: str, path: str, scope: st
     assert f'scope="{scope}"' in answer["WWW-Authenticate"]
 
 
+@pytest.mark.parametrize("path", [path for method, path, scope in ADDRESSES if method == "GET" and scope])
+def test_head_needs_what_get_needs(path: str) -> None:
+    assert ask(caller("check"), "HEAD", path).status_code == 403
+
+
 @pytest.mark.parametrize(("method", "path", "scope"), [row for row in ADDRESSES if row[1] not in OPEN])
 def test_without_a_key_nothing_opens(method: str, path: str, scope: str | None) -> None:
     answer = ask(Caller(), method, path)
