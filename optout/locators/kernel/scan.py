@@ -146,6 +146,21 @@ def _count_slashes(out: Any, begin: int, end: int, slashes: Any) -> int:
 
 
 @compiled
+def _end_path(out: Any, begin: int, size: int, count: int, dots: bool, slashes: Any, meta: Any) -> None:
+    """Complete the path `out[begin:size]` and note where it ends and how many slashes it has."""
+    if size == begin:
+        slashes[0] = size
+        count = 1
+        out[size] = 47
+        size += 1
+    elif dots:
+        size = _remove_dots(out, begin, size)
+        count = _count_slashes(out, begin, size, slashes)
+    meta[PATH_END] = size
+    meta[SLASHES] = count
+
+
+@compiled
 def _read_path(
     packed: Any, text: Any, at: int, end: int, out: Any, size: int, clean: bool, slashes: Any, meta: Any
 ) -> int:
@@ -198,16 +213,7 @@ def _read_path(
             out[size] = byte
         size += 1
         at += 1
-    if size == begin:
-        slashes[0] = size
-        count = 1
-        out[size] = 47
-        size += 1
-    elif dots:
-        size = _remove_dots(out, begin, size)
-        count = _count_slashes(out, begin, size, slashes)
-    meta[PATH_END] = size
-    meta[SLASHES] = count
+    _end_path(out, begin, size, count, dots, slashes, meta)
     meta[FLAGS] = flags
     return at
 
