@@ -55,6 +55,8 @@ def main() -> int:
         "url + domain": {SelectorKind.URL, SelectorKind.DOMAIN},
         "url + domain + prefix": {SelectorKind.URL, SelectorKind.DOMAIN, SelectorKind.PREFIX},
     }
+    # Prefixes are five or six more probes a row.
+    aims = {"url": 10, "url + domain": 10, "url + domain + prefix": 6}
     size = np.mean([len(url) for url in few])
     report = Report(f"Locators: {ROWS:,} LAION-like URLs of {size:.0f} characters, one thread")
     split = PEER_ROWS / median_seconds(lambda: split_and_rebuild(few))
