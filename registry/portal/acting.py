@@ -8,6 +8,7 @@ import structlog
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.cache import patch_cache_control
 
 from registry.actor import Actor
 from registry.errors import NotFound
@@ -29,9 +30,11 @@ def for_party(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         if actor is None:
             return redirect("portal:welcome")
         try:
-            return view(request, actor, *args, **kwargs)
+            response = view(request, actor, *args, **kwargs)
         except NotFound as error:
             raise Http404(error.detail) from error
+        patch_cache_control(response, private=True)
+        return response
 
     return wrapped
 

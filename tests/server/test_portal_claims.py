@@ -30,6 +30,10 @@ def test_the_list_shows_ones_own_claims_the_newest_first() -> None:
     assert "berg.example" not in text
 
 
+def test_ones_own_pages_are_kept_by_no_shared_cache() -> None:
+    assert "private" in signed_in(person()).get("/claims/")["Cache-Control"]
+
+
 def test_the_list_can_be_narrowed_by_status() -> None:
     actor = person()
     withdraw_claim(acting=actor, claim=claim_by(actor, "https://a.example/gone.jpg"))
