@@ -1,6 +1,7 @@
 """Locators: canonical forms and lookup keys of generated URLs against urlsplit and can_ada, one thread."""
 
 import sys
+from functools import partial
 from urllib.parse import urlsplit
 
 import can_ada
@@ -68,7 +69,7 @@ def main() -> int:
     report.add("canonicalise, against can_ada", f"{speed:,.0f} rows/s", ratio=speed / ada, aim=1.5)
     for name, asked in kinds.items():
         wanted = frozenset(asked)
-        speed = ROWS / median_seconds(lambda wanted=wanted: probe_keys(urls, sip_key=KEY, kinds=wanted))
+        speed = ROWS / median_seconds(partial(probe_keys, urls, sip_key=KEY, kinds=wanted))
         report.add(
             f"probe_keys {name}, against urlsplit",
             f"{speed:,.0f} rows/s",
