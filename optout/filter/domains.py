@@ -17,6 +17,8 @@ import publicsuffixlist
 import pyarrow as pa
 from numba import njit
 
+from optout.locators.kernel.memory import load64, pointer
+
 __all__ = ["COUNT_SCHEMA", "DomainCounter", "merge_counts", "top_domains"]
 
 U64 = npt.NDArray[np.uint64]
@@ -29,39 +31,78 @@ _SEED = np.uint64(0xCBF29CE484222325)
 _PRIME = np.uint64(0x100000001B3)
 _EXACT, _WILD, _EXCEPT = 1, 2, 4
 
+# The two usual schemes as numbers, to step over them at a glance.
+_LOWER_CASE = np.uint64(int.from_bytes(b" " * 8, "little"))
+_HTTPS = np.uint64(int.from_bytes(b"https://", "little"))
+_HTTP = np.uint64(int.from_bytes(b"http://", "little"))
+_SEVEN_BYTES = np.uint64((1 << 56) - 1)
+
+# What the bytes of a URL's authority mean: nothing, its end, or that it is more than a host.
+_ENDS, _SPECIAL = 1, 2
+_CLASS = np.zeros(256, np.uint8)
+_CLASS[list(b"/?#\\")] = _ENDS
+_CLASS[list(b"@:[")] = _SPECIAL
+
 
 class DomainCounter:
     """Counts the registrable domains of URLs, batch after batch.
 
     The public suffix list's private part is left out on purpose: `someone.wordpress.com` counts for
-    `wordpress.com`. Addresses in digits count as they stand.
+    `wordpress.com`. Addresses in digits count as they stand. Rows are counted by host, as it is spelled;
+    only the different hosts are taken apart, at the end.
     """
 
     def __init__(self) -> None:
-        # Key and count of a domain lie side by side, so that counting touches one line of the cache.
-        self._table = np.zeros((1 << 14, 2), np.uint64)
-        self._names: list[pa.Array] = []
-        self._found: list[U64] = []
-        self._used = 0
+        self._hosts = _Tally()
 
     def add(self, urls: pa.Array, keep: npt.NDArray[np.bool_]) -> None:
         """Count the domains of the rows of `urls` (any text or binary type) where `keep` is set."""
         column = _as_bytes(urls)
-        self._reserve(len(column))
         width: Any = np.int64 if pa.types.is_large_binary(column.type) else np.int32
         offsets = np.frombuffer(column.buffers()[1], width)[column.offset :][: len(column) + 1]
         data = np.frombuffer(column.buffers()[2] or b"\0", np.uint8)
-        spans = np.empty((len(column), 2), np.int64)
-        new_keys = np.empty(len(column), np.uint64)
-        counted = np.asarray(column.is_valid()) & keep
-        found = _count_rows(offsets, data, counted, *_suffix_table(), self._table, new_keys, spans)
+        spans, keys = np.empty((len(column), 2), np.int64), np.empty(len(column), np.uint64)
+        counted = keep if column.null_count == 0 else np.asarray(column.is_valid()) & keep
+        found = _find_hosts(offsets, data, counted, spans, keys)
+        self._hosts.add(keys[:found], np.ones(found, np.uint64), data, spans[:found])
+
+    def table(self) -> pa.Table:
+        """What was counted: a table of `COUNT_SCHEMA` in no order, each domain once."""
+        hosts = self._hosts.table()
+        if not hosts.num_rows:
+            return hosts
+        names = hosts["domain"].combine_chunks()
+        offsets = np.frombuffer(names.buffers()[1], np.int64)
+        data = np.frombuffer(names.buffers()[2], np.uint8)
+        spans, keys = np.empty((len(names), 2), np.int64), np.empty(len(names), np.uint64)
+        _find_domains(offsets, data, *_suffix_table(), spans, keys)
+        domains = _Tally()
+        domains.add(keys, hosts["rows"].to_numpy().astype(np.uint64), data, spans)
+        return domains.table()
+
+
+class _Tally:
+    """Sums by key in an open hash table; remembers the text of each key's first occurrence."""
+
+    def __init__(self) -> None:
+        # Key and sum lie side by side, so that counting touches one line of the cache.
+        self._table = np.zeros((1 << 14, 2), np.uint64)
+        self._names: list[pa.Array] = []
+        self._keys: list[U64] = []
+        self._used = 0
+
+    def add(self, keys: U64, weights: U64, data: npt.NDArray[np.uint8], spans: I64) -> None:
+        """Add `weights` under `keys`; `spans` of `data` are what the keys stand for."""
+        self._reserve(len(keys))
+        fresh = np.empty(len(keys), np.int64)
+        found = _add_weights(self._table, keys, weights, fresh)
         if found:
             self._used += found
-            self._found.append(new_keys[:found].copy())
-            self._names.append(_cut(data, spans[:found]))
+            self._keys.append(keys[fresh[:found]])
+            self._names.append(_cut(data, spans[fresh[:found]]))
 
     def _reserve(self, rows: int) -> None:
-        """Room for as many new domains as there are rows, at most half full."""
+        """Room for as many new keys as there are rows, at most half full."""
         size = len(self._table)
         while size < 2 * (self._used + rows):
             size *= 2
@@ -71,13 +112,12 @@ class DomainCounter:
             self._table = larger
 
     def table(self) -> pa.Table:
-        """What was counted: a table of `COUNT_SCHEMA` in no order, each domain once."""
+        """A table of `COUNT_SCHEMA`."""
         if not self._names:
             return COUNT_SCHEMA.empty_table()
-        keys = np.concatenate(self._found)
+        keys = np.concatenate(self._keys)
         names = pa.chunked_array(self._names).combine_chunks()
-        counts = pa.array(_look_up(keys, self._table))
-        return pa.table([pa.array(keys), counts, names], schema=COUNT_SCHEMA)
+        return pa.table([pa.array(keys), pa.array(_look_up(keys, self._table)), names], schema=COUNT_SCHEMA)
 
 
 def merge_counts(tables: Iterable[pa.Table]) -> pa.Table:
@@ -187,16 +227,26 @@ def _slot_of(key: np.uint64, keys: U64) -> np.int64:
 
 @njit(cache=True)
 def _host_span(data: npt.NDArray[np.uint8], first: np.int64, end: np.int64) -> tuple[np.int64, np.int64]:
-    """First and end byte of the host in a URL: after `//` and user info, before port and trailing dots."""
+    """First and end byte of the host in a URL: after `//` and user info, before the port."""
     at: Any = first
+    if end - first > 8:
+        head = load64(pointer(data), first) | _LOWER_CASE
+        if head == _HTTPS:
+            at += 6
+        elif head & _SEVEN_BYTES == _HTTP:
+            at += 5
     while at + 1 < end and not (data[at] == 47 and data[at + 1] == 47):
         at += 1
     start = at + 2 if at + 1 < end else first
-    stop = start
-    while stop < end and data[stop] not in (47, 63, 35, 92):  # / ? # \
-        if data[stop] == 64:  # @
-            start = stop + 1
+    stop, special = start, False
+    while stop < end and _CLASS[data[stop]] != _ENDS:
+        special = special or _CLASS[data[stop]] == _SPECIAL
         stop += 1
+    if not special:
+        return start, stop
+    for place in range(start, stop):
+        if data[place] == 64:  # @
+            start = place + 1
     colon = start
     if start < stop and data[start] == 91:  # [
         while colon < stop and data[colon] != 93:  # ]
@@ -204,16 +254,16 @@ def _host_span(data: npt.NDArray[np.uint8], first: np.int64, end: np.int64) -> t
         return start, min(colon + 1, stop)
     while colon < stop and data[colon] != 58:
         colon += 1
-    while colon > start and data[colon - 1] == 46:
-        colon -= 1
     return start, colon
 
 
 @njit(cache=True)
 def _domain_of(
     data: npt.NDArray[np.uint8], first: np.int64, end: np.int64, suffixes: U64, rules: npt.NDArray[np.uint8]
-) -> tuple[np.int64, np.uint64]:
-    """First byte and hash of the registrable domain that ends the host `data[first:end]`."""
+) -> tuple[np.int64, np.int64, np.uint64]:
+    """First and end byte and hash of the registrable domain that ends the host `data[first:end]`."""
+    while end > first and data[end - 1] == 46:
+        end -= 1
     state, parent_wild, pending, label = _SEED, False, False, 0
     start: Any = first
     key = np.uint64(0)
@@ -234,38 +284,82 @@ def _domain_of(
         if at >= first:
             state = _mix(state, np.uint8(46))
     if digits or pending or key == 0:
-        return first, state
-    return start, key
+        return first, end, state
+    return start, end, key
 
 
 @njit(cache=True)
-def _count_rows(
+def _find_hosts(
     offsets: npt.NDArray[np.int32] | I64,
     data: npt.NDArray[np.uint8],
     keep: npt.NDArray[np.bool_],
-    suffixes: U64,
-    rules: npt.NDArray[np.uint8],
-    table: U64,
-    new_keys: U64,
-    new_spans: I64,
+    spans: I64,
+    keys: U64,
 ) -> int:
-    """Count into `table`; returns how many domains are new, their hashes and byte spans."""
+    """Byte spans and hashes of the hosts of the rows kept; returns how many rows have one."""
     found = 0
     for row in range(len(keep)):
         if not keep[row]:
             continue
-        first, end = _host_span(data, offsets[row], offsets[row + 1])
-        if first >= end:
-            continue
-        start, key = _domain_of(data, first, end, suffixes, rules)
-        key |= np.uint64(key == 0)
-        slot = _slot_of(key, table[:, 0])
+        first, end = _host_span(data, np.int64(offsets[row]), np.int64(offsets[row + 1]))
+        if first < end:
+            spans[found, 0], spans[found, 1] = first, end
+            keys[found] = _hash_span(data, first, end)
+            found += 1
+    return found
+
+
+@njit(cache=True)
+def _hash_span(data: npt.NDArray[np.uint8], first: np.int64, end: np.int64) -> np.uint64:
+    """A hash of `data[first:end]`, eight bytes at a time; never 0."""
+    state = _SEED ^ np.uint64(end - first)
+    base, at = pointer(data), first
+    while at + 8 <= end:
+        state = (state ^ load64(base, at)) * _PRIME
+        state ^= state >> np.uint64(29)
+        at += 8
+    rest = np.uint64(0)
+    for place in range(at, end):
+        rest = rest << np.uint64(8) | np.uint64(data[place])
+    state = (state ^ rest) * _PRIME
+    state ^= state >> np.uint64(32)
+    return state | np.uint64(state == 0)
+
+
+@njit(cache=True)
+def _find_domains(
+    offsets: I64,
+    data: npt.NDArray[np.uint8],
+    suffixes: U64,
+    rules: npt.NDArray[np.uint8],
+    spans: I64,
+    keys: U64,
+) -> None:
+    """Byte spans and hashes of the registrable domains of hosts."""
+    for row in range(len(keys)):
+        start, end, key = _domain_of(data, offsets[row], offsets[row + 1], suffixes, rules)
+        spans[row, 0], spans[row, 1] = start, end
+        keys[row] = key | np.uint64(key == 0)
+
+
+@njit(cache=True)
+def _add_weights(table: U64, keys: U64, weights: U64, fresh: I64) -> int:
+    """Add up; the positions of keys that are new go to `fresh`, and their number is returned.
+
+    A loop of nothing but look-ups lets the processor wait for several of them at once.
+    """
+    found = 0
+    mask = np.uint64(len(table) - 1)
+    for at in range(len(keys)):
+        key = keys[at]
+        slot = (key ^ (key >> np.uint64(32))) & mask
+        while table[slot, 0] != 0 and table[slot, 0] != key:
+            slot = (slot + np.uint64(1)) & mask
         if table[slot, 0] == 0:
             table[slot, 0] = key
-            new_keys[found] = key
-            new_spans[found, 0], new_spans[found, 1] = start, end
+            fresh[found] = at
             found += 1
-        table[slot, 1] += np.uint64(1)
+        table[slot, 1] += weights[at]
     return found
 
 

@@ -32,7 +32,7 @@ def write_marker(output: Path, result: ShardResult, domains: pa.Table) -> None:
     """Note that `output` is finished."""
 
     def fill(part: Path) -> None:
-        options = pa.ipc.IpcWriteOptions(compression="zstd")
+        options = pa.ipc.IpcWriteOptions(compression="lz4")
         with (
             pa.OSFile(str(part), "wb") as sink,
             pa.ipc.new_file(sink, domains.schema, options=options) as file,

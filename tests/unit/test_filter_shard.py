@@ -1,0 +1,68 @@
+"""The library's face: one shard, a data set, an open snapshot; no command, no processes."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import optout
+from optout import keys
+from optout.errors import UsageError
+from optout.exchange import parse_claims
+from optout.filter import ColumnNames, Settings
+
+
+@pytest.fixture
+def snapshot(tmp_path: Path) -> Path:
+    claims = parse_claims(pa.table({"selector": ["domain"], "value": ["denied.example"]})).claims
+    optout.build_snapshot([claims], tmp_path / "snapshot", private_key=keys.generate(tmp_path / "keys"))
+    return tmp_path / "snapshot"
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    urls = [f"https://{host}.example/{number}" for number in range(500) for host in ("denied", "other")]
+    pq.write_table(pa.table({"link": urls, "n": range(1000)}), tmp_path / "rows.parquet", row_group_size=300)
+    return tmp_path / "rows.parquet"
+
+
+LINK = Settings(columns=ColumnNames(url="link"))
+
+
+def test_a_shard_with_an_open_snapshot_or_a_path(snapshot: Path, rows: Path, tmp_path: Path) -> None:
+    question = optout.Question(optout.Use.AI_TRAIN, datetime(2026, 1, 1, tzinfo=UTC))
+    done: list[int] = []
+    first = optout.filter_shard(
+        rows, tmp_path / "a.parquet", optout.open_snapshot(snapshot), question, LINK, progress=done.append
+    )
+    second = optout.filter_shard(rows, tmp_path / "b.parquet", snapshot, question, LINK)
+    assert (first.counts.rows, first.counts.kept, sum(done)) == (1000, 500, 1000)
+    assert first.counts == second.counts
+    assert first.output_file.sha256 == second.output_file.sha256
+    assert pq.read_table(tmp_path / "a.parquet")["n"].to_pylist() == list(range(1, 1000, 2))
+
+
+def test_a_data_set_without_a_key_has_no_receipt(snapshot: Path, rows: Path, tmp_path: Path) -> None:
+    seen: list[int] = []
+    for expected in (0, 1):
+        summary = optout.filter_dataset(
+            rows,
+            tmp_path / "out",
+            snapshot=optout.open_snapshot(snapshot),
+            question=optout.Question(optout.Use.AI_TRAIN),
+            settings=LINK,
+            progress=seen.append,
+        )
+        assert (summary.counts.kept, summary.resumed, summary.receipt) == (500, expected, None)
+    assert sum(seen) == 2000
+
+
+def test_wrong_settings(snapshot: Path, rows: Path, tmp_path: Path) -> None:
+    question = optout.Question(optout.Use.AI_TRAIN)
+    wrong = Settings(codec="zip")
+    with pytest.raises(UsageError, match="zip"):
+        optout.filter_dataset(rows, tmp_path / "out", snapshot=snapshot, question=question, settings=wrong)
+    with pytest.raises(AttributeError, match="sync"):
+        _ = optout.sync
