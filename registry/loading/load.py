@@ -4,6 +4,7 @@ import hashlib
 import io
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -67,7 +68,7 @@ def _load(source: Import) -> bool:
     source.save(update_fields=["state", "started_at", "attempts"])
     try:
         with _fetched(source) as path:
-            for batch in _batches(path, source):
+            for batch in _one_ahead(_batches(path, source.format, source.party.handle, source.position)):
                 _load_batch(source, batch)
     except BadInput as error:
         fail_import(str(source.public_id), error.code, str(error))
@@ -97,14 +98,22 @@ def _fetched(source: Import) -> Iterator[Path]:
             raise BadInput(str(error).replace(str(path), source.filename), code=error.code) from error
 
 
-def _batches(path: Path, source: Import) -> Iterator[ClaimBatch]:
-    """The file's rows after the import's position, in chunks."""
-    owner = source.party.handle
-    for batch in read_claims(path, format=source.format, batch_rows=CHUNK_ROWS, default_owner=owner):
-        rejected = [row for row in batch.rejected if row.row > source.position]
-        claims = batch.claims.filter(pc.greater(batch.claims["row"], source.position))
+def _batches(path: Path, format: str, owner: str, position: int) -> Iterator[ClaimBatch]:
+    """The file's rows after row number `position`, in chunks; runs in a thread without a database."""
+    for batch in read_claims(path, format=format, batch_rows=CHUNK_ROWS, default_owner=owner):
+        rejected = [row for row in batch.rejected if row.row > position]
+        claims = batch.claims.filter(pc.greater(batch.claims["row"], position))
         if rejected or claims.num_rows:
             yield ClaimBatch(claims, rejected)
+
+
+def _one_ahead(batches: Iterator[ClaimBatch]) -> Iterator[ClaimBatch]:
+    """The same batches; while the database takes in one, the next is read and checked."""
+    with ThreadPoolExecutor(1, "import-reader") as reader:
+        coming = reader.submit(next, batches, None)
+        while batch := coming.result():
+            coming = reader.submit(next, batches, None)
+            yield batch
 
 
 def _load_batch(source: Import, batch: ClaimBatch) -> None:
