@@ -9,8 +9,8 @@ The functions are compiled on first call and cached beside this file.
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from optout.compiled import compiled
 from optout.words import Outcome
 
 __all__ = ["decide_rows"]
@@ -19,7 +19,7 @@ _ERROR = int(Outcome.ERROR)
 _ALLOWED = int(Outcome.ALLOWED)
 
 
-@njit(cache=True)
+@compiled
 def decide_rows(
     n_rows: int,
     status: npt.NDArray[np.uint8],
@@ -62,7 +62,7 @@ def decide_rows(
     return outcome, winner
 
 
-@njit(cache=True)
+@compiled
 def _winner(
     first: int,
     last: int,
@@ -87,7 +87,7 @@ def _winner(
     return _stricter(best, speaker, specificity, decision)
 
 
-@njit(cache=True)
+@compiled
 def _speaks_over(
     at: int, other: int, specificity: npt.NDArray[np.uint8], decision: npt.NDArray[np.uint8]
 ) -> bool:
@@ -97,7 +97,7 @@ def _speaks_over(
     return bool(decision[at] > decision[other])
 
 
-@njit(cache=True)
+@compiled
 def _stricter(
     best: int, speaker: int, specificity: npt.NDArray[np.uint8], decision: npt.NDArray[np.uint8]
 ) -> int:

@@ -39,7 +39,9 @@ class Use(IntFlag):
         try:
             return cls[label.strip().upper().replace("-", "_")]
         except KeyError:
-            raise ValueError(f"unknown use {label!r}; known uses: {', '.join(use.label for use in cls)}") from None
+            raise ValueError(
+                f"unknown use {label!r}; known uses: {', '.join(use.label for use in cls)}"
+            ) from None
 
     @property
     def label(self) -> str:

@@ -5,7 +5,8 @@ Slots are empty where the first number of `stated` is 0. Ids are digests, so the
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from optout.compiled import compiled
 
 __all__ = ["compare", "grow"]
 
@@ -13,7 +14,7 @@ Ids = npt.NDArray[np.uint64]
 Stated = npt.NDArray[np.int64]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def grow(ids: Ids, stated: Stated, wanted: int) -> tuple[Ids, Stated]:
     """The table itself, or a larger copy of it that `wanted` ids fill to two thirds at most."""
     slots = len(ids)
@@ -30,7 +31,7 @@ def grow(ids: Ids, stated: Stated, wanted: int) -> tuple[Ids, Stated]:
     return larger_ids, larger_stated
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def compare(ids: Ids, stated: Stated, new_ids: Ids, new_stated: Stated) -> tuple[npt.NDArray[np.bool_], int]:
     """Which new rows state something else than the table does; unknown ids are added, and counted."""
     differs = np.zeros(len(new_ids), np.bool_)
@@ -45,7 +46,7 @@ def compare(ids: Ids, stated: Stated, new_ids: Ids, new_stated: Stated) -> tuple
     return differs, added
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _slot_of(ids: Ids, stated: Stated, high: np.uint64, low: np.uint64) -> np.int64:
     """Where an id stands, or the empty slot where it belongs."""
     mask = len(ids) - 1

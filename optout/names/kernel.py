@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import njit
 
+from optout.compiled import compiled
 from optout.locators.kernel.arrow import Texts, chunks, texts
 from optout.locators.kernel.memory import pointer
 from optout.locators.kernel.siphash import sip
@@ -128,7 +128,7 @@ def _texts_of(column: pa.Array | pa.ChunkedArray) -> Iterator[Texts]:
         yield found if len(found.valid) else found._replace(valid=np.ones(len(chunk), bool))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _fold_rows(
     data: Bytes,
     offsets: npt.NDArray[np.int64],
@@ -154,7 +154,7 @@ def _fold_rows(
     return out[: folded_offsets[-1]], folded_offsets
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _probe_rows(
     data: Bytes,
     offsets: npt.NDArray[np.int64],
@@ -202,7 +202,7 @@ def _probe_rows(
     return rows[:found], keys[:found]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _room(array: Any, used: Int, needed: Int) -> Any:
     """`array`, or a larger copy of its first `used` elements, so that `needed` fit."""
     if needed <= len(array):
@@ -212,7 +212,7 @@ def _room(array: Any, used: Int, needed: Int) -> Any:
     return larger
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _position(hashes: npt.NDArray[np.uint64], wanted: np.uint64) -> Int:
     """Where `wanted` stands among the sorted hashes, or -1."""
     low, high = 0, len(hashes)
@@ -225,7 +225,7 @@ def _position(hashes: npt.NDArray[np.uint64], wanted: np.uint64) -> Int:
     return low if low < len(hashes) and hashes[low] == wanted else -1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _fold_row(
     data: Pointer,
     pos: Int,
@@ -266,7 +266,7 @@ def _fold_row(
     return (at if is_open or words == 0 else at - 1), words
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _fold_ascii(
     data: Pointer,
     pos: Int,
@@ -294,7 +294,7 @@ def _fold_ascii(
     return pos, at, words, is_open
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _put(
     source: Pointer,
     pos: Int,
@@ -326,7 +326,7 @@ def _put(
     return at, words, is_open
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _code_point(data: Pointer, pos: Int, stop: Int) -> tuple[Int, Int]:
     """The code point at `pos` and its size; a byte that is not UTF-8 there counts as a NUL of size 1."""
     lead = np.int64(data[pos])

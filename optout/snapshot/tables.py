@@ -7,9 +7,10 @@ are keyed hashes and spread evenly, so a bucket holds two to four entries and a 
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from optout.compiled import compiled
 
 __all__ = ["Entries", "LocatorTable", "bucket_bits", "fault", "find", "make_table"]
 
@@ -68,7 +69,7 @@ def make_table(entries: Entries) -> LocatorTable:
     return LocatorTable(key, checks[:kept] if entries.check is not None else None, claim[:kept], offsets)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _scatter(key: U64, check: U32, claim: U32, shift: np.uint64, offsets: U32) -> tuple[U64, U32, U32]:
     """Put every entry into its bucket (one counting pass, one moving pass) and fill `offsets`."""
     for k in key:
@@ -88,7 +89,7 @@ def _scatter(key: U64, check: U32, claim: U32, shift: np.uint64, offsets: U32) -
     return to_key, to_check, to_claim
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _sort_buckets(key: U64, check: U32, claim: U32, offsets: U32) -> int:
     """Sort within each bucket and close the gaps that repeated entries leave; -1: a bucket is too large."""
     for b in range(offsets.shape[0] - 1):
@@ -141,7 +142,7 @@ def _index(key: U64, bits: int) -> U32:
     return np.append(np.searchsorted(key, bounds), len(key)).astype(np.uint32)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _find(
     kinds: U8, wanted: int, keys: U64, table: U64, offsets: U32, shift: np.uint64, probe: U32, entry: U32
 ) -> int:
@@ -210,7 +211,7 @@ _NO_CHECK = np.empty(0, np.uint32)
 _NO_CHECK.flags.writeable = False
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _fault(key: U64, check: U32, claim: U32, offsets: U32, shift: np.uint64, claims: int) -> int:
     """Index into `_FAULTS`; one pass, nothing copied."""
     checked = check.shape[0] > 0

@@ -23,7 +23,7 @@ from optout.locators import (
     variant_key,
     variant_keys,
 )
-from optout.locators.kernel.compiled import source_stamp
+from optout.compiled import source_stamp
 from optout.locators.kernel.loop import canonicalise_rows, probe_rows
 from optout.locators.kernel.scan import canonicalise_row
 from optout.locators.kernel.siphash import sip

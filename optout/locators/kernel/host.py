@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from optout.locators.kernel.compiled import compiled
+from optout.compiled import compiled
 from optout.locators.kernel.memory import load64
 from optout.locators.kernel.patterns import is_digit, lower
 from optout.locators.kernel.vector import WIDTH, copy_host_run

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from optout.compiled import compiled
 from optout.locators.kernel.arrow import Texts
-from optout.locators.kernel.compiled import compiled
 from optout.locators.kernel.host import HARD
 from optout.locators.kernel.memory import META, PAD, ROOM, Scratch, advance, copy_bytes, pointer
 from optout.locators.kernel.origin import host_rules, may_wrap, wrapped_text

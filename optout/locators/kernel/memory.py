@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from optout.locators.kernel.compiled import compiled, inline_code
+from optout.compiled import compiled, inline_code
 from optout.locators.status import MAX_BYTES
 
 __all__ = [

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from optout.locators.kernel.compiled import compiled
+from optout.compiled import compiled
 from optout.locators.kernel.memory import PAD, copy_bytes, load64
 from optout.locators.kernel.packed import KINDS, RULE
 from optout.locators.kernel.patterns import PATTERN, find_word, is_digit, lower, match, match_any

@@ -6,7 +6,7 @@
 
 from typing import Any
 
-from optout.locators.kernel.compiled import compiled
+from optout.compiled import compiled
 
 __all__ = [
     "PATTERN",

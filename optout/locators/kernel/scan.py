@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from optout.locators.kernel.compiled import compiled
+from optout.compiled import compiled
 from optout.locators.kernel.host import AGAIN, after_scheme, read_authority
 from optout.locators.kernel.memory import META, PAD, ROOM, advance
 from optout.locators.kernel.packed import TRACKING

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from optout.locators.kernel.compiled import compiled
+from optout.compiled import compiled
 from optout.locators.kernel.memory import load64
 
 __all__ = ["sip", "sip_prefixes"]

@@ -6,7 +6,7 @@
 
 from typing import Any
 
-from optout.locators.kernel.compiled import compiled
+from optout.compiled import compiled
 from optout.locators.kernel.patterns import is_digit, lower
 
 __all__ = ["clean_text", "ends_in_reference", "hex_value", "reference_at"]

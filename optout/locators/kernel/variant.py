@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from optout.locators.kernel.compiled import compiled
+from optout.compiled import compiled
 from optout.locators.kernel.memory import PAD, copy_bytes
 from optout.locators.kernel.packed import ANY, GROUP, SIZE, STAMP
 from optout.locators.kernel.patterns import is_digit, lower, match_any, match_whole, name_classes

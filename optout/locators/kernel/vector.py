@@ -8,7 +8,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
-from optout.locators.kernel.compiled import inline_code
+from optout.compiled import inline_code
 
 __all__ = ["WIDTH", "copy_host_run", "copy_path_run", "copy_query_run"]
 
