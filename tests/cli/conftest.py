@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_support import CAPTIONS, CLAIMS, URLS, Home, Ran, build, write_rows
 
 from optout import keys
 from optout.cli.app import run
+from tests.cli.command_support import CAPTIONS, CLAIMS, URLS, Home, Ran, build, write_rows
 
 
 @pytest.fixture(scope="session")

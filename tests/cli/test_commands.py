@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_support import CLAIMS, Home, Ran, write_claims
 from PIL import Image
+
+from tests.cli.command_support import CLAIMS, Home, Ran, write_claims
 
 Command = Callable[..., Ran]
 

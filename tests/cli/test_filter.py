@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from command_support import OUTCOMES, URLS, Home, Ran, write_rows
+
+from tests.cli.command_support import OUTCOMES, URLS, Home, Ran, write_rows
 
 Command = Callable[..., Ran]
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from command_support import URLS, Home, finish, start
+
+from tests.cli.command_support import URLS, Home, finish, start
 
 
 def visible(folder: Path) -> list[str]:

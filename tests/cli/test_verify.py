@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_support import URLS, Home, Ran, write_rows
 
 from optout import dsse, keys
+from tests.cli.command_support import URLS, Home, Ran, write_rows
 
 Command = Callable[..., Ran]
 

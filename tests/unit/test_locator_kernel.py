@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from optout.compiled import source_stamp
 from optout.locators import (
     InvalidLocator,
     LocatorStatus,
@@ -23,7 +24,6 @@ from optout.locators import (
     variant_key,
     variant_keys,
 )
-from optout.compiled import source_stamp
 from optout.locators.kernel.loop import canonicalise_rows, probe_rows
 from optout.locators.kernel.scan import canonicalise_row
 from optout.locators.kernel.siphash import sip
