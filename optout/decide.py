@@ -84,7 +84,7 @@ def _winner(
             speaker = -1
         if decision[at] and (speaker < 0 or _speaks_over(at, speaker, specificity, decision)):
             speaker = at
-    return _stricter(best, speaker, specificity, decision)
+    return int(_stricter(best, speaker, specificity, decision))
 
 
 @compiled

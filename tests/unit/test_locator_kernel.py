@@ -1,6 +1,7 @@
 """The kernel against the plain rules: the same answer on every input and on every kind of Arrow array."""
 
 import importlib
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -51,7 +52,9 @@ def plain_status(url: bytes | None) -> tuple[int, str | None]:
         return error.status, None
 
 
-def plain_probes(urls: list[bytes | None], kinds: frozenset[SelectorKind] = KINDS) -> list[tuple[int, ...]]:
+def plain_probes(
+    urls: Sequence[bytes | None], kinds: frozenset[SelectorKind] = KINDS
+) -> list[tuple[int, ...]]:
     """What `probe_keys` must give, from nothing but the plain functions."""
     found: list[tuple[int, ...]] = []
     for row, url in enumerate(urls):
@@ -74,7 +77,7 @@ def forms(locator: str) -> list[tuple[SelectorKind, str, int]]:
     ]
 
 
-def assert_agrees(array: pa.Array | pa.ChunkedArray, urls: list[bytes | None]) -> None:
+def assert_agrees(array: pa.Array | pa.ChunkedArray, urls: Sequence[bytes | None]) -> None:
     expected = [plain_status(url) for url in urls]
     locators, status = canonicalise(array)
     assert list(zip(status.tolist(), locators.to_pylist(), strict=True)) == expected

@@ -68,7 +68,7 @@ CANONICAL = [
     ("http://example.org/&#8364;", "example.org/&"),
 ]
 
-REFUSED = [
+REFUSED: list[tuple[str | bytes, str]] = [
     ("", "empty"),
     (" \n\t", "empty"),
     ("&#32;", "empty"),
