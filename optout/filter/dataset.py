@@ -115,7 +115,7 @@ def filter_dataset(
         snapshot: the directory of a snapshot, or an open one (then everything is done in this process).
         question: use, time, grade, names.
         mode: `drop`, `annotate` or `mask`; `settings` has the rest.
-        key: signs the receipt; without it there is none.
+        key: signs the receipt; without it there is none, and what only a receipt needs is not computed.
         processes: how many at once; None for one a core.
         overwrite: do everything anew, whatever `out` holds of earlier runs.
         settings: what is kept, columns, codec; its mode is replaced by `mode`.
@@ -132,7 +132,9 @@ def filter_dataset(
     settings = replace(settings or Settings(), mode=Mode(mode))
     if settings.codec is not None and settings.codec not in list(Codec):
         raise UsageError(f"unknown codec {settings.codec!r}: {', '.join(Codec)}", code="unknown_codec")
-    run = _prepare(source, Path(out), snapshot, question, settings, overwrite=overwrite)
+    run = _prepare(
+        source, Path(out), snapshot, question, settings, overwrite=overwrite, prove=signer is not None
+    )
     if progress is not None:
         progress(sum(result.counts.rows for result in run.finished.values()))
     where = snapshot if isinstance(snapshot, Snapshot) else Path(snapshot)
@@ -180,9 +182,10 @@ def _prepare(
     settings: Settings,
     *,
     overwrite: bool,
+    prove: bool,
 ) -> _Run:
     snapshot = where if isinstance(where, Snapshot) else open_snapshot(where)
-    tasks = [_task(shard, out, settings) for shard in find_shards(source, out)]
+    tasks = [_task(shard, out, settings, prove=prove) for shard in find_shards(source, out)]
     _require_distinct(tasks)
     earlier = {task.output: result for task in tasks if (result := load_result(task.out)) is not None}
     if not overwrite:
@@ -200,10 +203,10 @@ def _prepare(
     return run
 
 
-def _task(shard: Shard, out: Path, settings: Settings) -> Task:
+def _task(shard: Shard, out: Path, settings: Settings, *, prove: bool) -> Task:
     uids = settings.mode is Mode.MASK and settings.mask_format is MaskFormat.DATACOMP
     name = Path(shard.name).with_suffix(".npy").as_posix() if uids else shard.name
-    return Task(shard, name, out / name)
+    return Task(shard, name, out / name, prove)
 
 
 def _require_distinct(tasks: list[Task]) -> None:
@@ -259,7 +262,7 @@ def _finished(
                 "use --overwrite or another --out",
                 code="other_run",
             )
-        if still_holds(result, task.shard.path, task.out):
+        if (result.proven or not task.prove) and still_holds(result, task.shard.path, task.out):
             finished[task.output] = result
     return finished
 

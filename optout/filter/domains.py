@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import publicsuffixlist
 import pyarrow as pa
-from numba import njit
 
+from optout.compiled import compiled
 from optout.locators.kernel.memory import load64, pointer
 
 __all__ = ["COUNT_SCHEMA", "DomainCounter", "merge_counts", "top_domains"]
@@ -197,17 +197,17 @@ def _suffix_table() -> tuple[U64, npt.NDArray[np.uint8]]:
     return keys, flags
 
 
-@njit(cache=True, inline="always")
+@compiled
 def _lower(byte: np.uint8) -> np.uint8:
     return byte + np.uint8(32) if 65 <= byte <= 90 else byte
 
 
-@njit(cache=True, inline="always")
+@compiled
 def _mix(state: np.uint64, byte: np.uint8) -> np.uint64:
     return (state ^ np.uint64(byte)) * _PRIME
 
 
-@njit(cache=True)
+@compiled
 def _hash_backwards(text: npt.NDArray[np.uint8]) -> np.uint64:
     state = _SEED
     for at in range(len(text) - 1, -1, -1):
@@ -215,7 +215,7 @@ def _hash_backwards(text: npt.NDArray[np.uint8]) -> np.uint64:
     return state
 
 
-@njit(cache=True, inline="always")
+@compiled
 def _slot_of(key: np.uint64, keys: U64) -> np.int64:
     """Where `key` is in an open hash table, or the free slot where it would go; 0 marks a free slot."""
     mask = np.uint64(len(keys) - 1)
@@ -225,7 +225,7 @@ def _slot_of(key: np.uint64, keys: U64) -> np.int64:
     return np.int64(slot)
 
 
-@njit(cache=True)
+@compiled
 def _host_span(data: npt.NDArray[np.uint8], first: np.int64, end: np.int64) -> tuple[np.int64, np.int64]:
     """First and end byte of the host in a URL: after `//` and user info, before the port."""
     at: Any = first
@@ -257,7 +257,7 @@ def _host_span(data: npt.NDArray[np.uint8], first: np.int64, end: np.int64) -> t
     return start, colon
 
 
-@njit(cache=True)
+@compiled
 def _domain_of(
     data: npt.NDArray[np.uint8], first: np.int64, end: np.int64, suffixes: U64, rules: npt.NDArray[np.uint8]
 ) -> tuple[np.int64, np.int64, np.uint64]:
@@ -277,6 +277,9 @@ def _domain_of(
         if pending:
             start, key = at + 1, state
         flags = rules[_slot_of(state, suffixes)]
+        if flags & _EXCEPT:
+            # An exception to a wildcard is registrable itself.
+            start, key = at + 1, state
         exact = label == 0 or (flags & _EXACT) != 0
         pending = exact or (parent_wild and (flags & _EXCEPT) == 0)
         parent_wild = (flags & _WILD) != 0
@@ -288,7 +291,7 @@ def _domain_of(
     return start, end, key
 
 
-@njit(cache=True)
+@compiled
 def _find_hosts(
     offsets: npt.NDArray[np.int32] | I64,
     data: npt.NDArray[np.uint8],
@@ -309,7 +312,7 @@ def _find_hosts(
     return found
 
 
-@njit(cache=True)
+@compiled
 def _hash_span(data: npt.NDArray[np.uint8], first: np.int64, end: np.int64) -> np.uint64:
     """A hash of `data[first:end]`, eight bytes at a time; never 0."""
     state = _SEED ^ np.uint64(end - first)
@@ -326,7 +329,7 @@ def _hash_span(data: npt.NDArray[np.uint8], first: np.int64, end: np.int64) -> n
     return state | np.uint64(state == 0)
 
 
-@njit(cache=True)
+@compiled
 def _find_domains(
     offsets: I64,
     data: npt.NDArray[np.uint8],
@@ -342,7 +345,7 @@ def _find_domains(
         keys[row] = key | np.uint64(key == 0)
 
 
-@njit(cache=True)
+@compiled
 def _add_weights(table: U64, keys: U64, weights: U64, fresh: I64) -> int:
     """Add up; the positions of keys that are new go to `fresh`, and their number is returned.
 
@@ -363,7 +366,7 @@ def _add_weights(table: U64, keys: U64, weights: U64, fresh: I64) -> int:
     return found
 
 
-@njit(cache=True)
+@compiled
 def _rehash(table: U64, larger: U64) -> None:
     for at in range(len(table)):
         if table[at, 0] != 0:
@@ -371,7 +374,7 @@ def _rehash(table: U64, larger: U64) -> None:
             larger[slot, 0], larger[slot, 1] = table[at, 0], table[at, 1]
 
 
-@njit(cache=True)
+@compiled
 def _look_up(wanted: U64, table: U64) -> I64:
     found = np.empty(len(wanted), np.int64)
     for at in range(len(wanted)):
@@ -379,7 +382,7 @@ def _look_up(wanted: U64, table: U64) -> I64:
     return found
 
 
-@njit(cache=True)
+@compiled
 def _copy_lower(data: npt.NDArray[np.uint8], spans: I64, offsets: I64, texts: npt.NDArray[np.uint8]) -> None:
     for row in range(len(spans)):
         to = offsets[row]

@@ -6,6 +6,7 @@ the domains of the rows kept. Hidden files, because Parquet readers given the di
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,20 +29,18 @@ def _domains_of(output: Path) -> Path:
     return output.with_name(f".{output.name}.domains.arrow")
 
 
-def write_marker(output: Path, result: ShardResult, domains: pa.Table) -> None:
-    """Note that `output` is finished."""
-
-    def fill(part: Path) -> None:
-        options = pa.ipc.IpcWriteOptions(compression="lz4")
-        with (
-            pa.OSFile(str(part), "wb") as sink,
-            pa.ipc.new_file(sink, domains.schema, options=options) as file,
-        ):
-            file.write_table(domains)
-
+def write_marker(output: Path, result: ShardResult, domains: pa.Table | None) -> None:
+    """Note that `output` is finished, and the domains of its rows if they were counted."""
     content = json.dumps({"version": VERSION, **asdict(result)}, indent=1, sort_keys=True)
-    write_atomic(_domains_of(output), fill)
+    if domains is not None:
+        write_atomic(_domains_of(output), partial(_write_domains, domains))
     write_atomic(marker_of(output), lambda part: part.write_text(content, encoding="utf-8"))
+
+
+def _write_domains(domains: pa.Table, part: Path) -> None:
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_file(sink, domains.schema, options=options) as file:
+        file.write_table(domains)
 
 
 def read_domains(output: Path) -> pa.Table:
@@ -54,13 +53,14 @@ def load_result(output: Path) -> ShardResult | None:
     """What the marker of `output` says; None if there is none that can be read."""
     try:
         content: dict[str, Any] = json.loads(marker_of(output).read_bytes())
-        if content.pop("version") != VERSION or not _domains_of(output).exists():
+        if content.pop("version") != VERSION:
             return None
         for key in ("input_file", "output_file"):
             content[key] = Described(*content[key])
-        return ShardResult(**{**content, "counts": Counts(**content["counts"])})
+        result = ShardResult(**{**content, "counts": Counts(**content["counts"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
+    return result if not result.proven or _domains_of(output).exists() else None
 
 
 def still_holds(result: ShardResult, source: Path, output: Path) -> bool:

@@ -28,11 +28,12 @@ _POLL_SECONDS = 0.2
 
 
 class Task(NamedTuple):
-    """A shard to do and the file to write."""
+    """A shard to do, the file to write, and whether a receipt is to speak of it."""
 
     shard: Shard
     output: str
     out: Path
+    prove: bool
 
 
 class Failure(NamedTuple):
@@ -85,6 +86,7 @@ def _do(work: _Work, task: Task, progress: Callable[[int], object] | None) -> Sh
             work.settings,
             name=shard.name,
             output=task.output,
+            prove=task.prove,
             progress=progress,
         )
     except BadInput as error:

@@ -7,7 +7,7 @@ __all__ = ["Counts", "Described", "ShardResult"]
 
 
 class Described(NamedTuple):
-    """A file as it was when looked at: SHA-256 in hex, size, time of its last change."""
+    """A file as it was when looked at: SHA-256 in hex ("" if not taken), size, time of its last change."""
 
     sha256: str
     bytes: int
@@ -68,3 +68,8 @@ class ShardResult:
     counts: Counts
     plan: dict[str, Any]
     seconds: float
+
+    @property
+    def proven(self) -> bool:
+        """Whether a receipt can speak of it."""
+        return bool(self.output_file.sha256)

@@ -37,6 +37,7 @@ def filter_shard(
     *,
     name: str | None = None,
     output: str | None = None,
+    prove: bool = True,
     progress: Callable[[int], object] | None = None,
 ) -> ShardResult:
     """Filter one Parquet file. `out` appears whole, and after it the marker `.<name>.done.json` beside it.
@@ -49,6 +50,7 @@ def filter_shard(
         settings: mode and what else; `Settings()` drops.
         name: what to call the input in messages and in the receipt; its file name if not given.
         output: what to call the output in the receipt; its file name if not given.
+        prove: take the digests and count the domains that a receipt needs; without, neither is known.
         progress: called with a number of rows each time that many more are done.
 
     Raises:
@@ -62,11 +64,11 @@ def filter_shard(
     opened = snapshot if isinstance(snapshot, Snapshot) else open_snapshot(snapshot)
     question = replace(question, at=at_of(question))
     before = _stat(source, name)
-    domains = DomainCounter()
+    domains = DomainCounter() if prove else None
     counts, digest = write_atomic(
         out, lambda part: _write(_Job(source, name, opened, question, settings, domains, progress), part)
     )
-    read = Described(sha256_of(source), *before)
+    read = Described(sha256_of(source) if prove else "", *before)
     if _stat(source, name) != before:
         raise BadInput(f"{name}: the file changed while it was read", code="changed_input")
     written = Described(digest, out.stat().st_size, out.stat().st_mtime_ns)
@@ -79,7 +81,7 @@ def filter_shard(
         plan=plan_of(opened.digest, question, settings),
         seconds=round(time.perf_counter() - started, 3),
     )
-    write_marker(out, result, domains.table())
+    write_marker(out, result, domains.table() if domains is not None else None)
     return result
 
 
@@ -90,7 +92,7 @@ class _Job:
     snapshot: Snapshot
     question: Question
     settings: Settings
-    domains: DomainCounter
+    domains: DomainCounter | None
     progress: Callable[[int], object] | None
 
 
@@ -113,7 +115,7 @@ def _write(job: _Job, part: Path) -> tuple[Counts, str]:
         except BaseException:
             sink.abandon()
             raise
-    return counts, sha256_of(part)
+    return counts, sha256_of(part) if job.domains is not None else ""
 
 
 def _fill(job: _Job, source: Source, found: Found, sink: Sink) -> Counts:
@@ -121,7 +123,7 @@ def _fill(job: _Job, source: Source, found: Found, sink: Sink) -> Counts:
     for judged in _judged(job, source, found, sink):
         sink.add(judged)
         counts += _count(judged)
-        if found.url is not None:
+        if found.url is not None and job.domains is not None:
             job.domains.add(judged.batch.column(found.url), judged.keep)
         if job.progress is not None:
             job.progress(judged.batch.num_rows)

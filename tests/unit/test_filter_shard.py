@@ -11,7 +11,7 @@ import optout
 from optout import keys
 from optout.errors import UsageError
 from optout.exchange import parse_claims
-from optout.filter import ColumnNames, Settings
+from optout.filter import ColumnNames, Settings, Summary
 
 
 @pytest.fixture
@@ -57,6 +57,24 @@ def test_a_data_set_without_a_key_has_no_receipt(snapshot: Path, rows: Path, tmp
         )
         assert (summary.counts.kept, summary.resumed, summary.receipt) == (500, expected, None)
     assert sum(seen) == 2000
+
+
+def test_a_key_given_later_does_again_what_no_receipt_could_speak_of(
+    snapshot: Path, rows: Path, tmp_path: Path
+) -> None:
+    def run(key: Path | None) -> Summary:
+        return optout.filter_dataset(
+            rows,
+            tmp_path / "out",
+            snapshot=optout.open_snapshot(snapshot),
+            question=optout.Question(optout.Use.AI_TRAIN),
+            settings=LINK,
+            key=key,
+        )
+
+    key = tmp_path / "keys" / "private.pem"
+    assert [run(which).resumed for which in (None, key, None, key)] == [0, 0, 1, 1]
+    assert run(key).receipt == str(tmp_path / "out" / "receipt.json")
 
 
 def test_wrong_settings(snapshot: Path, rows: Path, tmp_path: Path) -> None:
