@@ -22,6 +22,8 @@ class Texts(NamedTuple):
     """bool[n]: whether a row is not null; empty when none is."""
     rows: int
     nulls: bool
+    size: int
+    """How many bytes there are."""
 
 
 def chunks(array: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:
@@ -48,7 +50,7 @@ def texts(array: pa.Array) -> Texts:
         every = np.frombuffer(offsets_buffer, np.int64 if wide else np.int32)
         offsets = every[array.offset : array.offset + len(array) + 1].astype(np.int64, copy=False)
     valid = np.array(array.is_valid()) if array.null_count else _EMPTY
-    return Texts(_read_only(data), _read_only(offsets), valid, len(array), array.null_count > 0)
+    return Texts(_read_only(data), _read_only(offsets), valid, len(array), array.null_count > 0, len(data))
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

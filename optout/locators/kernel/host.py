@@ -23,8 +23,13 @@ AGAIN = 254
 """Status of a text that must be cleaned first."""
 
 _CASES = np.uint64(0x20202020)
+_CASES_OF_HTTPS, _CASES_OF_HTTP = np.uint64(0x2020202020), np.uint64(0x20202020)
+_HTTPS = np.uint64(int.from_bytes(b"https://", "little"))
+_HTTP = np.uint64(int.from_bytes(b"http://", "little"))
+_SEVEN = np.uint64((1 << 56) - 1)
 _FOUR = np.uint64(0xFFFFFFFF)
 _WWW = np.uint64(int.from_bytes(b"www.", "little"))
+_ONE, _LAST = np.uint64(1), np.uint64(WIDTH - 1)
 _HOST = int(LocatorStatus.HOST)
 _PORT = int(LocatorStatus.PORT)
 
@@ -73,8 +78,21 @@ def _other_beginning(text: Any, end: int) -> int:
 
 
 @compiled
+def _after_slashes(text: Any, at: int, end: int) -> int:
+    while at < end and _is_slash(text[at]):
+        at += 1
+    return at
+
+
+@compiled
 def after_scheme(text: Any, end: int) -> int:
     """Where the host begins in `text[:end]`; -1 when the scheme is not http(s) or there is none."""
+    if end >= 8:
+        head = load64(text, 0)
+        if (head | _CASES_OF_HTTPS) == _HTTPS:
+            return _after_slashes(text, 8, end)
+        if (head | _CASES_OF_HTTP) & _SEVEN == _HTTP:
+            return _after_slashes(text, 7, end)
     at = 4
     if (
         end < 5
@@ -88,10 +106,7 @@ def after_scheme(text: Any, end: int) -> int:
         at = 5
     if at >= end or text[at] != 58:
         return _other_beginning(text, end)
-    at += 1
-    while at < end and _is_slash(text[at]):
-        at += 1
-    return at
+    return _after_slashes(text, at + 1, end)
 
 
 @compiled
@@ -185,17 +200,15 @@ def _plain_authority(text: Any, begin: int, end: int, out: Any, at: int) -> tupl
     Returns:
         Where it ends in `text` and in `out`; 0 for the latter when it needs a closer look.
     """
-    if (load64(text, begin) | _CASES) & _FOUR == _WWW:
+    if end - begin > 4 and (load64(text, begin) | _CASES) & _FOUR == _WWW:
         begin += 4
-    size, seen, carry, doubled = 0, 0, 1, 0
+    size, seen, carry, doubled = 0, np.uint64(0), _ONE, np.uint64(0)
     run = WIDTH
     while run == WIDTH and size < 256:
-        found = copy_host_run(text, begin + size, out, at + size)
-        run = found & 0xFF
-        dots = (found >> 8) & ((1 << run) - 1)
-        doubled |= dots & (dots << 1 | carry)
+        run, dots = copy_host_run(text, begin + size, end, out, at + size)
+        doubled |= dots & (dots << _ONE | carry)
         seen |= dots
-        carry = dots >> 15
+        carry = dots >> _LAST
         size += run
     stop = begin + size
     if stop < end and _CLASS[text[stop]] != 1:

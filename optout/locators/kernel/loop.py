@@ -88,20 +88,25 @@ def _buffers(scratch: Any) -> Any:
 
 @compiled
 def _column(texts: Any) -> Any:
-    return Texts(pointer(texts.data), pointer(texts.offsets), pointer(texts.valid), texts.rows, texts.nulls)
+    return Texts(
+        pointer(texts.data), pointer(texts.offsets), pointer(texts.valid), texts.rows, texts.nulls, texts.size
+    )
 
 
 @compiled
-def _read(packed: Any, column: Any, row: int, scratch: Any) -> int:
-    """Make a row canonical at level 0; its status."""
+def _read(packed: Any, column: Any, row: int, scratch: Any, out: Any) -> int:
+    """Make a row canonical from `out[PAD]` on; its status."""
     if column.nulls and not column.valid[row]:
         return _NULL
     begin = column.offsets[row]
     size = column.offsets[row + 1] - begin
     if size > MAX_BYTES:
         return _TOO_LONG
-    copy_bytes(column.data, begin, size, scratch.text, 0)
-    return canonicalise_row(packed, scratch, size, 0)
+    text = advance(column.data, begin)
+    if begin + size + PAD > column.size:
+        copy_bytes(column.data, begin, size, scratch.text, 0)
+        text = scratch.text
+    return canonicalise_row(packed, scratch, text, size, out, scratch.meta)
 
 
 @compiled
@@ -184,7 +189,8 @@ def _next_level(packed: Any, scratch: Any, level: int, proxies: int) -> int:
     size = wrapped_text(packed, text, meta, proxies, scratch.text)
     if size == 0:
         return _NULL
-    status = canonicalise_row(packed, scratch, size, level + 1)
+    inner, parts = _level(scratch, level + 1)
+    status = canonicalise_row(packed, scratch, scratch.text, size, inner, parts)
     if status:
         return status
     for other in range(level + 1):
@@ -239,7 +245,7 @@ def probe_rows(
         pointer(keys.row), pointer(keys.kind), pointer(keys.level), pointer(keys.key), pointer(keys.check)
     )
     while row < column.rows:
-        status = _read(tables, column, row, buffers)
+        status = _read(tables, column, row, buffers, buffers.canonical)
         if status == 0:
             end = _probe_row(tables, buffers, row, wanted, out, at)
             if end == -1:
@@ -267,7 +273,7 @@ def canonicalise_rows(
     out, room = pointer(data), len(data)
     while row < column.rows:
         begin = ends[row]
-        status = _read(tables, column, row, buffers)
+        status = _read(tables, column, row, buffers, buffers.canonical)
         statuses[row] = status
         size = buffers.meta[END] - PAD if status == 0 else 0
         if status == HARD or begin + size > room:
@@ -286,7 +292,7 @@ def variant_rows(packed: Any, scratch: Any, texts: Any, ends: Any, hard: Any, da
     for row in range(column.rows):
         begin = ends[row]
         ends[row + 1] = begin
-        status = _read(tables, column, row, buffers)
+        status = _read(tables, column, row, buffers, buffers.canonical)
         if status:
             hard[row] = status != _NULL
             continue

@@ -29,7 +29,7 @@ __all__ = [
     "store64",
 ]
 
-PAD = 16
+PAD = 32
 """Bytes that may be read or written past the end, and before the start, of every scratch buffer's text."""
 
 ROOM = 3 * MAX_BYTES + 512 + 2 * PAD

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from optout.locators.kernel.memory import PAD
 from optout.locators.tables import Group, Proxy, groups, parameters, proxies, text_rules
 
 __all__ = ["ANY", "GROUP", "KINDS", "RULE", "SIZE", "STAMP", "TRACKING", "Packed", "host_slot", "packed"]
@@ -111,7 +112,7 @@ def packed() -> Packed:
     names, name_slots = _name_table(store)
     references = [(*store.add(name), len(store_text)) for name, store_text in _references(store)]
     return Packed(
-        np.frombuffer(bytes(store.data) + bytes(16), np.uint8).copy(),
+        np.frombuffer(bytes(store.data) + bytes(PAD), np.uint8).copy(),
         _table(store.patterns),
         _table(store.words),
         hosts,

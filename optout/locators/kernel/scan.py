@@ -10,11 +10,11 @@ import numpy as np
 
 from optout.compiled import compiled
 from optout.locators.kernel.host import AGAIN, after_scheme, read_authority
-from optout.locators.kernel.memory import META, PAD, ROOM, advance
+from optout.locators.kernel.memory import PAD
 from optout.locators.kernel.packed import TRACKING
 from optout.locators.kernel.patterns import begins_with_word, name_classes
 from optout.locators.kernel.text import clean_text, ends_in_reference, hex_value, reference_at
-from optout.locators.kernel.vector import WIDTH, copy_path_run, copy_query_run
+from optout.locators.kernel.vector import WIDTH, copy_path_run, copy_query_run, count_bits, first_bit
 from optout.locators.status import MAX_BYTES, LocatorStatus
 
 __all__ = [
@@ -42,7 +42,8 @@ _SCHEME = int(LocatorStatus.SCHEME)
 _ENCODING = int(LocatorStatus.ENCODING)
 _TOO_LONG = int(LocatorStatus.TOO_LONG)
 
-_PLAIN, _SLASH, _PERCENT, _ENCODE, _QUESTION, _HASH, _AMP, _SEMICOLON, _COLON, _EQUALS, _DIRTY = range(11)
+_PLAIN, _SLASH, _PERCENT, _ENCODE, _QUESTION, _HASH, _AMP, _SEMICOLON, _COLON, _DIRTY = range(10)
+_ONE, _LAST = np.uint64(1), np.uint64(WIDTH - 1)
 _HEX = np.frombuffer(b"0123456789ABCDEF", np.uint8).copy()
 
 
@@ -69,7 +70,7 @@ def _path_classes() -> np.ndarray:
 
 def _query_classes() -> np.ndarray:
     table = _path_classes()
-    for char, kind in {"/": _PLAIN, "\\": _ENCODE, "?": _PLAIN, ":": _PLAIN, "=": _EQUALS}.items():
+    for char, kind in {"/": _PLAIN, "\\": _ENCODE, "?": _PLAIN, ":": _PLAIN}.items():
         table[ord(char)] = kind
     return table
 
@@ -161,6 +162,22 @@ def _end_path(out: Any, begin: int, size: int, count: int, dots: bool, slashes: 
 
 
 @compiled
+def _note_slashes(found: Any, start: int, slashes: Any, count: int) -> int:
+    """Note the places of the bits in `found`; how many are noted then."""
+    total = count + count_bits(found)
+    # Few runs have more than four, and four whatever they are cost less than a loop that nobody can foretell.
+    for index in range(count, count + 4):
+        slashes[index] = start + first_bit(found)
+        found &= found - _ONE
+    index = count + 4
+    while found:
+        slashes[index] = start + first_bit(found)
+        found &= found - _ONE
+        index += 1
+    return total
+
+
+@compiled
 def _read_path(
     packed: Any, text: Any, at: int, end: int, out: Any, size: int, clean: bool, slashes: Any, meta: Any
 ) -> int:
@@ -168,10 +185,13 @@ def _read_path(
     begin = size
     count = 0
     dots = False
+    dotted = carry = np.uint64(0)
     flags = 0
     while True:
-        # The byte after the end is 0, which no run contains.
-        run = copy_path_run(text, at, out, size)
+        run, found, points = copy_path_run(text, at, end, out, size)
+        dotted |= (found << _ONE | carry) & points
+        carry = found >> _LAST
+        count = _note_slashes(found, size, slashes, count)
         at += run
         size += run
         if run == WIDTH:
@@ -186,12 +206,12 @@ def _read_path(
             slashes[count] = size
             count += 1
             out[size] = 47
-            following = text[at + 1]
-            dots |= following == 46 or following == 37
+            dots |= text[at + 1] == 46
         elif kind == _PERCENT:
             at, size, byte = _percent(text, at, end, out, size)
             if byte == 58:
                 flags = COLON
+            dots |= byte == 46
             continue
         elif kind == _QUESTION or kind == _HASH:
             break
@@ -213,7 +233,7 @@ def _read_path(
             out[size] = byte
         size += 1
         at += 1
-    _end_path(out, begin, size, count, dots, slashes, meta)
+    _end_path(out, begin, size, count, dots or dotted > 0, slashes, meta)
     meta[FLAGS] = flags
     return at
 
@@ -252,7 +272,9 @@ def _read_query(
     equals = -1
     at += 1
     while True:
-        run = copy_query_run(text, at, out, size)
+        run, signs = copy_query_run(text, at, end, out, size)
+        if signs and equals < 0:
+            equals = size + first_bit(signs)
         at += run
         size += run
         if run == WIDTH:
@@ -273,10 +295,6 @@ def _read_query(
             out[size] = 63 if size == first else 38
             begin = size + 1
             equals = -1
-        elif kind == _EQUALS:
-            if equals < 0:
-                equals = size
-            out[size] = byte
         elif kind == _HASH:
             break
         else:
@@ -331,22 +349,19 @@ def _scan(packed: Any, text: Any, end: int, out: Any, clean: bool, slashes: Any,
 
 
 @compiled
-def canonicalise_row(packed: Any, scratch: Any, size: int, level: int) -> int:
-    """Make `scratch.text[:size]` canonical in `scratch.canonical[level]`, its parts in `scratch.meta[level]`.
+def canonicalise_row(packed: Any, scratch: Any, text: Any, size: int, out: Any, meta: Any) -> int:
+    """Make `text[:size]` canonical from `out[PAD]` on, note its slashes and, in `meta`, its parts.
 
     Returns:
         A LocatorStatus, or HARD for what the plain implementation must do.
     """
     if size > MAX_BYTES:
         return _TOO_LONG
-    out, meta = advance(scratch.canonical, level * ROOM), advance(scratch.meta, level * META)
-    scratch.text[size] = 0
-    status = _scan(packed, scratch.text, size, out, False, scratch.slashes, meta)
+    status = _scan(packed, text, size, out, False, scratch.slashes, meta)
     if status == 0:
         return 0
     # Whatever was wrong may look different once the text is cleaned: only then is it final.
-    size = clean_text(packed, scratch.text, size, scratch.clean)
+    size = clean_text(packed, text, size, scratch.clean)
     if size < 0:
         return _ENCODING
-    scratch.clean[size] = 0
     return _scan(packed, scratch.clean, size, out, True, scratch.slashes, meta)

@@ -1,4 +1,4 @@
-"""Sixteen bytes at a time: how long a run of ordinary bytes is, copied on the way."""
+"""Thirty-two bytes at a time: how long a run of ordinary bytes is, copied and searched on the way."""
 
 # mypy: disable-error-code="import-untyped,no-untyped-call"
 
@@ -10,13 +10,21 @@ from numba import types
 
 from optout.compiled import inline_code
 
-__all__ = ["WIDTH", "copy_host_run", "copy_path_run", "copy_query_run"]
+__all__ = [
+    "WIDTH",
+    "copy_block",
+    "copy_host_run",
+    "copy_path_run",
+    "copy_query_run",
+    "count_bits",
+    "first_bit",
+]
 
-WIDTH = 16
+WIDTH = 32
 
 _BYTES = ir.VectorType(ir.IntType(8), WIDTH)
+_INT = ir.IntType(64)
 _LETTERS = (ord("a"), ord("z"))
-_DIGITS = (ord("0"), ord("9"))
 _CASE = 0x20
 
 
@@ -28,60 +36,109 @@ def _in_ranges(builder: Any, vector: Any, ranges: Sequence[tuple[int, int]]) -> 
     """A bit for every byte that is in one of the ranges."""
     found = None
     for first, last in ranges:
-        inside = builder.icmp_unsigned("<=", builder.sub(vector, _all(first)), _all(last - first))
+        if first == last:
+            inside = builder.icmp_unsigned("==", vector, _all(first))
+        else:
+            inside = builder.icmp_unsigned("<=", builder.sub(vector, _all(first)), _all(last - first))
         found = inside if found is None else builder.or_(found, inside)
     return found
 
 
-def _pointer(builder: Any, base: Any, index: Any) -> Any:
+def _place(builder: Any, base: Any, index: Any) -> Any:
     return builder.bitcast(builder.gep(base, [index]), _BYTES.as_pointer())
 
 
-def _leading(builder: Any, found: Any) -> Any:
-    """How many of the bits are set before the first that is not."""
-    bits = builder.zext(builder.bitcast(found, ir.IntType(WIDTH)), ir.IntType(64))
-    missing = builder.or_(builder.not_(bits), ir.Constant(ir.IntType(64), 1 << WIDTH))
-    return builder.cttz(missing, ir.Constant(ir.IntType(1), 1))
+def _bits(builder: Any, found: Any) -> Any:
+    """The bits of a comparison, that of the first byte lowest."""
+    return builder.zext(builder.bitcast(found, ir.IntType(WIDTH)), _INT)
 
 
-def _copy_run(ranges: Sequence[tuple[int, int]], lowered: bool) -> Any:
-    """Code that copies 16 bytes, letters in lower case if asked to, and counts those of the leading run."""
+def _leading(builder: Any, found: Any, most: Any) -> Any:
+    """How many of the bits are set before the first that is not, at most `most`."""
+    missing = builder.or_(builder.not_(_bits(builder, found)), ir.Constant(_INT, 1 << WIDTH))
+    count = builder.cttz(missing, ir.Constant(ir.IntType(1), 1))
+    return builder.select(builder.icmp_signed("<", count, most), count, most)
+
+
+def _copy_run(ranges: Sequence[tuple[int, int]], lowered: bool, marks: str) -> Any:
+    """Code that copies 32 bytes, letters in lower case if asked to, and looks for the run and the marks."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        source, start, target, at = args
-        vector = builder.load(_pointer(builder, source, start))
+        source, start, end, target, at = args
+        vector = builder.load(_place(builder, source, start))
         vector.align = 1
         folded = builder.or_(vector, _all(_CASE))
         letters = _in_ranges(builder, folded, [_LETTERS])
         found = builder.or_(letters, _in_ranges(builder, vector, ranges))
         copied = builder.select(letters, folded, vector) if lowered else vector
-        builder.store(copied, _pointer(builder, target, at)).align = 1
-        count = _leading(builder, found)
-        if not lowered:
-            return count
-        dots = builder.icmp_unsigned("==", vector, _all(ord(".")))
-        bits = builder.zext(builder.bitcast(dots, ir.IntType(WIDTH)), ir.IntType(64))
-        return builder.or_(count, builder.shl(bits, ir.Constant(ir.IntType(64), 8)))
+        builder.store(copied, _place(builder, target, at)).align = 1
+        run = _leading(builder, found, builder.sub(end, start))
+        within = builder.sub(builder.shl(ir.Constant(_INT, 1), run), ir.Constant(_INT, 1))
+        places = [_bits(builder, _in_ranges(builder, vector, [(ord(mark),) * 2])) for mark in marks]
+        places[0] = builder.and_(places[0], within)
+        return context.make_tuple(builder, signature.return_type, [run, *places])
 
     return codegen
 
 
-@inline_code
-def copy_path_run(typingctx: Any, source: Any, start: Any, target: Any, at: Any) -> Any:
-    """Copy 16 bytes; how many of them, from the first on, a path takes as they are (0 to 16)."""
-    codegen = _copy_run([(0x27, 0x2E), _DIGITS, (0x5F, 0x5F), (0x3D, 0x3D)], lowered=False)
-    return types.int64(source, types.int64, target, types.int64), codegen
+def _answer(marks: int) -> Any:
+    return types.Tuple([types.int64, *[types.uint64] * marks])
 
 
 @inline_code
-def copy_query_run(typingctx: Any, source: Any, start: Any, target: Any, at: Any) -> Any:
-    """As `copy_path_run`, for a query without its separators `&` and `=`."""
-    codegen = _copy_run([(0x27, 0x2E), (ord("/"), ord("9")), (0x5F, 0x5F)], lowered=False)
-    return types.int64(source, types.int64, target, types.int64), codegen
+def copy_path_run(typingctx: Any, source: Any, start: Any, end: Any, target: Any, at: Any) -> Any:
+    """Copy 32 bytes of a path.
+
+    Returns:
+        How many of them, from the first on and before `end`, a path takes as they are (0 to 32); bits of the
+        slashes among these; bits of the dots among all.
+    """
+    codegen = _copy_run([(ord("'"), ord("9")), (ord("_"),) * 2, (ord("="),) * 2], False, "/.")
+    return _answer(2)(source, types.int64, types.int64, target, types.int64), codegen
 
 
 @inline_code
-def copy_host_run(typingctx: Any, source: Any, start: Any, target: Any, at: Any) -> Any:
-    """Copy 16 bytes in lower case; how many, from the first on, a host may have, and 256 times the dots."""
-    codegen = _copy_run([(ord("-"), ord(".")), _DIGITS, (0x5F, 0x5F)], lowered=True)
-    return types.int64(source, types.int64, target, types.int64), codegen
+def copy_query_run(typingctx: Any, source: Any, start: Any, end: Any, target: Any, at: Any) -> Any:
+    """As `copy_path_run`, for a parameter: how many, and bits of the equals signs among them."""
+    codegen = _copy_run([(ord("'"), ord(":")), (ord("_"),) * 2, (ord("="),) * 2], False, "=")
+    return _answer(1)(source, types.int64, types.int64, target, types.int64), codegen
+
+
+@inline_code
+def copy_host_run(typingctx: Any, source: Any, start: Any, end: Any, target: Any, at: Any) -> Any:
+    """As `copy_path_run`, in lower case for a host: how many, and bits of the dots among them."""
+    codegen = _copy_run([(ord("-"), ord(".")), (ord("0"), ord("9")), (ord("_"),) * 2], True, ".")
+    return _answer(1)(source, types.int64, types.int64, target, types.int64), codegen
+
+
+@inline_code
+def copy_block(typingctx: Any, source: Any, start: Any, target: Any, at: Any) -> Any:
+    """Copy 32 bytes."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        vector = builder.load(_place(builder, args[0], args[1]))
+        vector.align = 1
+        builder.store(vector, _place(builder, args[2], args[3])).align = 1
+        return context.get_dummy_value()
+
+    return types.void(source, types.int64, target, types.int64), codegen
+
+
+@inline_code
+def first_bit(typingctx: Any, bits: Any) -> Any:
+    """The number of the lowest bit that is set, 64 when none is."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.uint64), codegen
+
+
+@inline_code
+def count_bits(typingctx: Any, bits: Any) -> Any:
+    """How many bits are set."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
+
+    return types.int64(types.uint64), codegen
