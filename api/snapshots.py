@@ -19,7 +19,7 @@ from registry import storage
 from registry.access import access_snapshot
 from registry.errors import NotFound
 from registry.models import SnapshotRecord
-from registry.services.snapshots import snapshots_folder
+from registry.snapshot_store import snapshots_folder, stored_key
 
 __all__ = ["LatestSnapshot", "SnapshotFile"]
 
@@ -94,7 +94,7 @@ def _open(record: SnapshotRecord, path: str) -> IO[bytes]:
     if local.is_file():
         return local.open("rb")
     try:
-        return storage.open(f"{record.object_prefix}/{path}")
+        return storage.open(stored_key(record, path))
     except FileNotFoundError:
         raise NotFound("The snapshot's files have been removed; take the latest one.", code="gone") from None
 

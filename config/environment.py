@@ -51,6 +51,11 @@ VARIABLES = (
     Variable(
         "OPTOUT_SIGNING_KEY", "Path of the Ed25519 key (PEM) for snapshots. *Required.* Embedded: generated."
     ),
+    Variable(
+        "OPTOUT_TRUSTED_KEYS",
+        "Paths of the public keys (PEM) that snapshots may be signed with, with commas. Default: the public "
+        "half of the signing key. A web server that has it set needs no signing key.",
+    ),
     Variable("ALLOWED_HOSTS", "Host names served, with commas. *Required.*", "localhost,127.0.0.1,[::1]"),
     Variable("NUM_PROXIES", "How many proxies stand before the web server and are believed.", "0"),
     Variable("OPTOUT_MAX_BODY", "Largest request body held in memory, bytes.", "16777216"),

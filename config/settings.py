@@ -31,6 +31,7 @@ if not os.access(BASE_DIR / "optout", os.W_OK):
 
 # --- Secrets and addresses
 DEBUG = False
+OPTOUT_SIGNING_KEY: Path | None
 if EMBEDDED:
     SECRET_KEY = _env.text("SECRET_KEY") or secret(DATA, "django")
     OPTOUT_KEY_PEPPER = _env.text("OPTOUT_KEY_PEPPER") or secret(DATA, "key-pepper")
@@ -40,12 +41,17 @@ if EMBEDDED:
 else:
     SECRET_KEY = _env.required("SECRET_KEY", "it signs sessions and codes")
     OPTOUT_KEY_PEPPER = _env.required("OPTOUT_KEY_PEPPER", "it protects the digests of API keys")
-    OPTOUT_SIGNING_KEY = Path(_env.required("OPTOUT_SIGNING_KEY", "it names the key that signs snapshots"))
+    OPTOUT_SIGNING_KEY = (
+        Path(_env.required("OPTOUT_SIGNING_KEY", "it names the key that signs snapshots"))
+        if _env.has("OPTOUT_SIGNING_KEY") or not _env.has("OPTOUT_TRUSTED_KEYS")
+        else None
+    )
     OPTOUT_URL = _env.required("OPTOUT_URL", "mail and receipts name the public address")
     _env.required("ALLOWED_HOSTS", "only these host names are answered")
     ALLOWED_HOSTS = _env.words("ALLOWED_HOSTS")
 if OPTOUT_URL and urlsplit(OPTOUT_URL).scheme not in {"http", "https"}:
     raise ImproperlyConfigured(f"OPTOUT_URL must begin with https:// or http://, not {OPTOUT_URL!r}.")
+OPTOUT_TRUSTED_KEYS = [Path(path) for path in _env.words("OPTOUT_TRUSTED_KEYS")]
 CSRF_TRUSTED_ORIGINS = [OPTOUT_URL.rstrip("/")] if OPTOUT_URL and not EMBEDDED else []
 NUM_PROXIES = _env.integer("NUM_PROXIES")
 OPTOUT_METRICS_TOKEN = _env.text("OPTOUT_METRICS_TOKEN")

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from optout.errors import BadInput, UsageError
 
-__all__ = ["PrivateKey", "PublicKey", "generate", "load_private", "load_public"]
+__all__ = ["PUBLIC_NAME", "PrivateKey", "PublicKey", "generate", "load_private", "load_public"]
 
 PRIVATE_NAME = "private.pem"
 PUBLIC_NAME = "public.pem"

@@ -13,18 +13,17 @@ from datetime import datetime
 from pathlib import Path
 
 import structlog
-from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.utils import timezone
 
 from optout.errors import OptoutError
-from optout.keys import load_private
 from optout.snapshot import Manifest, Snapshot, open_snapshot
+from registry.changes import changes_after
 from registry.errors import Unavailable
 from registry.layers import Layer, stack
 from registry.models import SnapshotRecord
-from registry.services.snapshots import fetch_snapshot, local_pointer, snapshots_folder
-from registry.stream import stream_claims
+from registry.snapshot_store import fetch_snapshot, local_pointer, snapshots_folder
+from registry.trust import trusted_keys
 
 __all__ = ["LiveState", "as_of", "current_snapshot", "current_state", "reset"]
 
@@ -193,7 +192,7 @@ def _without_database(held: _Held | None) -> _Held | None:
 
 
 def _open(directory: Path) -> Snapshot:
-    return open_snapshot(directory, trust=[load_private(settings.OPTOUT_SIGNING_KEY).public])
+    return open_snapshot(directory, trust=trusted_keys())
 
 
 def _empty_snapshot() -> Snapshot:
@@ -205,32 +204,9 @@ def _empty_snapshot() -> Snapshot:
 def _catch_up(held: _Held) -> bool:
     """Lay newer events over what is held; False when the time was up before all were in."""
     until = time.monotonic() + BUDGET_SECONDS
-    while changes := _changes_after(held.checkpoint):
-        newest, claims = changes
-        changed = [public_id for public_id, fresh in claims.values() if not fresh]
-        stack(held.base, held.layers, list(stream_claims(list(claims))), changed)
-        held.checkpoint = newest
+    while changes := changes_after(held.checkpoint, most=BATCH_EVENTS):
+        stack(held.base, held.layers, changes.tables(), changes.outdated)
+        held.checkpoint = changes.newest
         if time.monotonic() > until:
             return False
     return True
-
-
-def _changes_after(checkpoint: int) -> tuple[int, dict[int, tuple[bytes, bool]]] | None:
-    """The next events: the last one's id, and for each claim its public id and whether it is new in them."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            WITH next AS (
-                SELECT id, claim_id, type FROM registry_claimevent WHERE id > %s ORDER BY id LIMIT %s
-            )
-            SELECT next.claim_id, uuid_send(claim.public_id), bool_or(next.type = 'registered'), max(next.id)
-            FROM next JOIN registry_claim AS claim ON claim.id = next.claim_id
-            GROUP BY next.claim_id, claim.public_id
-            """,
-            [checkpoint, BATCH_EVENTS],
-        )
-        rows = cursor.fetchall()
-    if not rows:
-        return None
-    claims = {claim: (bytes(public_id), fresh) for claim, public_id, fresh, _ in rows}
-    return max(row[3] for row in rows), claims

@@ -120,15 +120,14 @@ def _owners(segments: Sequence[Segment]) -> int:
 
 
 def _withdraw(segment: Segment, withdrawn: Sequence[bytes]) -> Segment:
-    claims = [claim for claim_id in withdrawn for claim in segment.find_claims(claim_id)]
-    if not claims:
+    places = segment.find_claims(withdrawn)
+    if not len(places):
         return segment
     bits = (
         np.zeros((segment.claims + 7) // 8, np.uint8)
         if segment.withdrawn is None
         else segment.withdrawn.copy()
     )
-    places = np.array(claims)
     np.bitwise_or.at(bits, places >> 3, (1 << (places & 7)).astype(np.uint8))
     return segment.with_withdrawn(bits)
 

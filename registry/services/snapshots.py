@@ -1,62 +1,43 @@
-"""Building snapshots from the database, publishing them, and fetching published ones."""
+"""Building snapshots from the database, and publishing them."""
 
-import io
-import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import orjson
 import structlog
 from celery import current_app
-from django.conf import settings
 from django.db import connection, transaction
 
-from optout.keys import load_private
-from optout.snapshot import Manifest, build_snapshot, verify_snapshot
-from optout.snapshot.manifest import ENVELOPE_NAME, MANIFEST_NAME
-from registry import storage
+from optout.errors import OptoutError
+from optout.snapshot import Manifest, build_delta, build_snapshot
+from registry.changes import changes_after
 from registry.identifiers import uuid7
 from registry.locks import BUILDING, session_lock
 from registry.models import ClaimEvent, SnapshotRecord
+from registry.snapshot_store import (
+    KEPT,
+    fetch_snapshot,
+    move_pointers,
+    prune_local,
+    prune_stored,
+    put_files,
+    snapshots_folder,
+)
 from registry.stream import stream_claims
+from registry.trust import signing_key
 
-__all__ = [
-    "BUILD_TASK",
-    "KEPT",
-    "POINTER_KEY",
-    "build_current",
-    "fetch_snapshot",
-    "local_pointer",
-    "send_build",
-    "snapshot_files",
-    "snapshots_folder",
-]
+__all__ = ["BUILD_TASK", "build_current", "send_build"]
 
 BUILD_TASK = "workers.snapshots.build"
-POINTER_KEY = "snapshots/current.json"
-KEPT = 3
-_POINTER = "current.json"
+#: A lookup asks every segment, and withdrawn entries stay in theirs: then it is time for a new base.
+MOST_DELTAS = 16
+#: How large all deltas and withdrawals may be together, as a share of the base's claims.
+DELTA_SHARE = 0.2
+#: The changes of one delta are held in memory.
+MOST_CHANGES = 500_000
 _log = structlog.get_logger(__name__)
-
-
-def snapshots_folder() -> Path:
-    """Where this machine keeps snapshots."""
-    return Path(settings.DATA) / "snapshots"
-
-
-def local_pointer() -> dict[str, Any] | None:
-    """What this machine knew last about the current snapshot: `directory`, `checkpoint`, `digest`."""
-    try:
-        pointer: dict[str, Any] = orjson.loads((snapshots_folder() / _POINTER).read_bytes())
-    except (OSError, ValueError):
-        return None
-    return pointer
-
-
-def snapshot_files(manifest: Manifest) -> list[str]:
-    """The paths of all files of a snapshot, relative to its directory."""
-    return [MANIFEST_NAME, ENVELOPE_NAME, *sorted(manifest.files)]
 
 
 def send_build() -> None:
@@ -67,8 +48,10 @@ def send_build() -> None:
 def build_current(*, force: bool = False) -> SnapshotRecord | None:
     """Build and publish a snapshot of everything that speaks now.
 
+    When little has changed it is a delta to the one before, else it has a base of its own.
+
     Args:
-        force: build even when no event came since the last one.
+        force: build a new base, even when no event came since the last snapshot.
 
     Returns:
         the new record; None when there was nothing to do or another process is building.
@@ -79,32 +62,26 @@ def build_current(*, force: bool = False) -> SnapshotRecord | None:
         latest = SnapshotRecord.objects.latest_published()
         if latest is not None and not force and ClaimEvent.objects.checkpoint() == latest.checkpoint:
             return None
-        return _build(latest)
+        return _build(latest, force)
 
 
-def _build(latest: SnapshotRecord | None) -> SnapshotRecord:
+def _build(latest: SnapshotRecord | None, force: bool) -> SnapshotRecord:
     started = time.monotonic()
     public_id = uuid7()
     directory = snapshots_folder() / str(public_id)
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with transaction.atomic():
-        # One view of the database from the checkpoint to the last selector.
-        with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            cursor.execute("SET LOCAL statement_timeout = 0")
+    before = None if force or latest is None else _predecessor(latest)
+    with _one_view():
         checkpoint = ClaimEvent.objects.checkpoint()
-        manifest = build_snapshot(
-            stream_claims(),
-            directory,
-            private_key=load_private(settings.OPTOUT_SIGNING_KEY),
-            checkpoint={"events": checkpoint},
-            previous=latest.digest if latest is not None else None,
-        )
+        if before is None or latest is None:
+            manifest = _write_base(directory, checkpoint, latest)
+        else:
+            manifest = _write_delta(directory, checkpoint, before, latest.checkpoint)
     record = SnapshotRecord(
         public_id=public_id,
         digest=manifest.digest,
         checkpoint=checkpoint,
-        claims=sum(segment.claims for segment in manifest.segments),
+        claims=sum(segment.claims - segment.withdrawn for segment in manifest.segments),
         selectors=sum(manifest.counts.values()),
         size_bytes=sum(entry.size for entry in manifest.files.values()),
         seconds=time.monotonic() - started,
@@ -112,75 +89,80 @@ def _build(latest: SnapshotRecord | None) -> SnapshotRecord:
         object_prefix=f"snapshots/{public_id}",
         manifest=orjson.loads(manifest.to_bytes()),
     )
-    _publish(record, directory, manifest)
+    _publish(record, directory)
     _prune()
-    _log.info("snapshot_published", digest=record.digest, checkpoint=checkpoint, seconds=record.seconds)
+    _log.info(
+        "snapshot_published",
+        digest=record.digest,
+        checkpoint=checkpoint,
+        segments=len(manifest.segments),
+        seconds=record.seconds,
+    )
     return record
 
 
-def _publish(record: SnapshotRecord, directory: Path, manifest: Manifest) -> None:
-    """Files first, then the record, then the pointers: whoever sees a snapshot finds it whole."""
-    for name in snapshot_files(manifest):
-        with (directory / name).open("rb") as file:
-            storage.put(f"{record.object_prefix}/{name}", file)
-    record.save(force_insert=True)
-    pointer = orjson.dumps(
-        {
-            "directory": record.directory,
-            "object_prefix": record.object_prefix,
-            "checkpoint": record.checkpoint,
-            "digest": record.digest,
-        }
+@contextmanager
+def _one_view() -> Iterator[None]:
+    """One view of the database from the checkpoint to the last selector."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            cursor.execute("SET LOCAL statement_timeout = 0")
+        yield
+
+
+def _predecessor(latest: SnapshotRecord) -> Path | None:
+    """The directory of the snapshot that a delta may carry on from; None when a new base is due."""
+    segments = latest.manifest["segments"]
+    carried = sum(segment["claims"] for segment in segments[1:])
+    carried += sum(segment["withdrawn"] for segment in segments)
+    room = min(MOST_CHANGES, int(DELTA_SHARE * segments[0]["claims"]) - carried)
+    if len(segments) > MOST_DELTAS or room <= 0:
+        return None
+    if ClaimEvent.objects.since(latest.checkpoint)[: room + 1].count() > room:
+        return None
+    try:
+        return fetch_snapshot(latest)
+    except (OptoutError, OSError) as error:
+        _log.warning("snapshot_predecessor_unusable", directory=latest.directory, error=str(error))
+        return None
+
+
+def _write_base(directory: Path, checkpoint: int, latest: SnapshotRecord | None) -> Manifest:
+    return build_snapshot(
+        stream_claims(),
+        directory,
+        private_key=signing_key(),
+        checkpoint={"events": checkpoint},
+        previous=latest.digest if latest is not None else None,
     )
-    storage.put(POINTER_KEY, io.BytesIO(pointer))
-    _set_local_pointer(pointer)
 
 
-def _set_local_pointer(pointer: bytes) -> None:
-    target = snapshots_folder() / _POINTER
-    fresh = target.with_name(f".{_POINTER}.{uuid7().hex}")
-    fresh.write_bytes(pointer)
-    fresh.replace(target)
+def _write_delta(directory: Path, checkpoint: int, before: Path, since: int) -> Manifest:
+    changes = changes_after(since)
+    return build_delta(
+        before,
+        changes.tables() if changes else [],
+        changes.outdated if changes else [],
+        directory,
+        private_key=signing_key(),
+        checkpoint={"events": checkpoint},
+    )
+
+
+def _publish(record: SnapshotRecord, directory: Path) -> None:
+    """Files first, then the record, then the pointers: whoever sees a snapshot finds it whole."""
+    put_files(record, directory)
+    record.save(force_insert=True)
+    move_pointers(record)
 
 
 def _prune() -> None:
-    """Remove the files of all but the newest snapshots; who has them mapped goes on reading."""
+    """Remove the files of all but the newest snapshots."""
     records = list(SnapshotRecord.objects.published().newest_first())
-    for record in records[KEPT:]:
+    kept, gone = records[:KEPT], records[KEPT:]
+    for record in gone:
         record.state = SnapshotRecord.State.PRUNED
         record.save(update_fields=["state"])
-        for key in list(storage.list_keys(record.object_prefix)):
-            storage.delete(key)
-    kept = {record.directory for record in records[:KEPT]}
-    for path in snapshots_folder().iterdir():
-        # Only one process builds, so what has no record is what a killed build left behind.
-        if path.is_dir() and path.name not in kept:
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def fetch_snapshot(record: SnapshotRecord) -> Path:
-    """The snapshot's directory on this machine, fetched from the object store when it is not there.
-
-    Raises:
-        DoesNotHold: what was fetched is not what was signed.
-        FileNotFoundError: it was pruned meanwhile.
-    """
-    directory = snapshots_folder() / record.directory
-    if directory.is_dir():
-        return directory
-    fetched = directory.with_name(f".{record.directory}.{uuid7().hex}")
-    try:
-        for name in (MANIFEST_NAME, ENVELOPE_NAME, *sorted(record.manifest["files"])):
-            target = fetched / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with storage.open(f"{record.object_prefix}/{name}") as source, target.open("wb") as file:
-                shutil.copyfileobj(source, file, 1 << 20)
-        verify_snapshot(fetched, trust=[load_private(settings.OPTOUT_SIGNING_KEY).public])
-        if not directory.is_dir():
-            fetched.rename(directory)
-    except OSError:
-        if not directory.is_dir():  # else another process was faster
-            raise
-    finally:
-        shutil.rmtree(fetched, ignore_errors=True)
-    return directory
+    prune_stored(gone, kept)
+    prune_local(kept, building=True)

@@ -79,6 +79,13 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         _settings(monkeypatch, tmp_path, **env)
 
 
+def test_who_only_answers_needs_no_signing_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    env = {name: value for name, value in PRODUCTION.items() if name != "OPTOUT_SIGNING_KEY"}
+    settings = _settings(monkeypatch, tmp_path, **env, OPTOUT_TRUSTED_KEYS="/etc/new.pem, /etc/old.pem")
+    assert settings["OPTOUT_SIGNING_KEY"] is None
+    assert settings["OPTOUT_TRUSTED_KEYS"] == [Path("/etc/new.pem"), Path("/etc/old.pem")]
+
+
 def test_the_parts_are_replaced_one_by_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     settings = _settings(monkeypatch, tmp_path, DATABASE_URL=PRODUCTION["DATABASE_URL"])
     assert settings["EMBEDDED"]

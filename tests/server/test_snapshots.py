@@ -19,13 +19,14 @@ from registry.actor import Actor
 from registry.errors import Unavailable
 from registry.models import Claim, ClaimEvent, SnapshotRecord
 from registry.services.claims import hold_claim, withdraw_claim
-from registry.services.snapshots import (
+from registry.services.snapshots import build_current
+from registry.snapshot_store import (
     KEPT,
     POINTER_KEY,
-    build_current,
     fetch_snapshot,
     local_pointer,
     snapshots_folder,
+    stored_key,
 )
 from registry.stream import stream_claims
 from tests.server.parties import PAGE, claim_by, operator, person, platform
@@ -133,7 +134,9 @@ def test_published_files_are_whole_and_old_ones_go(anna: Actor) -> None:
         record.directory for record in kept
     }
     prefixes = {"/".join(key.split("/")[:2]) for key in storage.list_keys("snapshots")}
-    assert prefixes == {record.object_prefix for record in kept} | {POINTER_KEY}
+    assert prefixes == {record.object_prefix for record in kept} | {"snapshots/files", POINTER_KEY}
+    needed = {stored_key(record, path) for record in kept for path in record.manifest["files"]}
+    assert set(storage.list_keys("snapshots/files")) == needed
     with storage.open(POINTER_KEY) as file:
         assert orjson.loads(file.read()) == local_pointer()
     assert newest.manifest["previous"] == digests[-1]
@@ -146,15 +149,15 @@ def test_another_machine_fetches_and_checks_a_snapshot(anna: Actor, settings: An
     assert open_snapshot(fetch_snapshot(record)).digest == record.digest
     settings.DATA = tmp_path / "third-machine"
     name = next(name for name in record.manifest["files"] if name.endswith("url.arrow"))
-    with storage.open(f"{record.object_prefix}/{name}") as file:
+    with storage.open(stored_key(record, name)) as file:
         content = bytearray(file.read())
     content[-1] ^= 1
     import io
 
-    storage.put(f"{record.object_prefix}/{name}", io.BytesIO(bytes(content)))
+    storage.put(stored_key(record, name), io.BytesIO(bytes(content)))
     with pytest.raises(DoesNotHold):
         fetch_snapshot(record)
-    assert not any(snapshots_folder().iterdir())
+    assert not [path for path in snapshots_folder().iterdir() if path.is_dir()]
 
 
 def test_a_claim_is_answered_within_five_seconds_and_so_is_its_withdrawal(anna: Actor) -> None:

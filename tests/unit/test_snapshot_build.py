@@ -72,9 +72,9 @@ def test_refs_take_no_room_when_there_are_none(tmp_path: Path) -> None:
 def test_one_id_with_two_statements_is_two_claims(tmp_path: Path) -> None:
     changed = claim("url", "example.org/d.jpg", owner="bob", ref="c", decision="allow")
     segment = built(tmp_path / "snapshot", *ROWS, changed).segments[0]
-    assert len(segment.find_claims(changed["claim_id"])) == 2
-    assert len(segment.find_claims(ROWS[0]["claim_id"])) == 1
-    assert not segment.find_claims(b"\xff" * 16)
+    assert len(segment.find_claims([changed["claim_id"]])) == 2
+    assert len(segment.find_claims([ROWS[0]["claim_id"]])) == 1
+    assert not len(segment.find_claims([b"\xff" * 16]))
 
 
 def test_a_snapshot_of_nothing_holds(tmp_path: Path) -> None:
