@@ -5,12 +5,17 @@ An entry is a 64-bit key, for some kinds a 32-bit check, and the claim it belong
 are keyed hashes and spread evenly, so a bucket holds two to four entries and a search is two cache misses.
 """
 
+# mypy: disable-error-code="import-untyped,no-untyped-call"
+
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
 
-from optout.compiled import compiled
+from optout.compiled import compiled, inline_code
 
 __all__ = ["Entries", "LocatorTable", "bucket_bits", "fault", "find", "make_table"]
 
@@ -19,6 +24,7 @@ U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
 
+_BYTE, _INT = ir.IntType(8), ir.IntType(32)
 INSERTION_LIMIT = 48
 BLOCK = 256
 
@@ -142,29 +148,49 @@ def _index(key: U64, bits: int) -> U32:
     return np.append(np.searchsorted(key, bounds), len(key)).astype(np.uint32)
 
 
+@inline_code
+def _prefetch(typingctx: Any, array: Any, index: Any) -> Any:
+    """Ask for the cache line of `array[index]`, to be read soon."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        struct = cgutils.create_struct_proxy(signature.args[0])(context, builder, args[0])
+        place = builder.bitcast(builder.gep(struct.data, [args[1]]), _BYTE.as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), _INT, _INT, _INT])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        # Read, keep it in every level, data.
+        builder.call(prefetch, [place, _INT(0), _INT(3), _INT(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.uint64), codegen
+
+
 @compiled
 def _find(
     kinds: U8, wanted: int, keys: U64, table: U64, offsets: U32, shift: np.uint64, probe: U32, entry: U32
 ) -> int:
     """Search the probes of kind `wanted`; returns how many hits there are, and writes those that fit.
 
-    Two passes over a block of probes: first the bucket bounds, then the entries. Within a pass no load waits
-    for another, so the processor keeps many cache misses in flight; comparing all of a bucket instead of
-    stopping at the first larger key keeps the branches predictable for the same reason.
+    Three passes over a block of probes: which buckets, where they begin and end, what is in them. Each asks
+    for what the next one reads, so many cache misses are under way at once; comparing all of a bucket
+    instead of stopping at the first larger key keeps the branches predictable.
     """
     which, starts, ends = np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint32)
     size, room, hits, i = np.uint32(table.shape[0]), probe.shape[0], 0, 0
     while i < keys.shape[0]:
         filled = 0
         while i < keys.shape[0] and filled < BLOCK:
-            if kinds[i] == wanted:
-                bucket = keys[i] >> shift
-                which[filled] = i
-                starts[filled] = offsets[bucket]
-                # An unverified file must not lead out of the table.
-                ends[filled] = min(offsets[bucket + np.uint64(1)], size)
-                filled += 1
+            which[filled] = i
+            wants = kinds[i] == wanted
+            if wants:
+                _prefetch(offsets, keys[i] >> shift)
+            filled += wants
             i += 1
+        for j in range(filled):
+            bucket = keys[which[j]] >> shift
+            starts[j] = offsets[bucket]
+            # An unverified file must not lead out of the table.
+            ends[j] = min(offsets[bucket + np.uint64(1)], size)
+            _prefetch(table, np.uint64(min(starts[j], size - np.uint32(1))))
         for j in range(filled):
             key = keys[which[j]]
             for at in range(starts[j], ends[j]):
