@@ -15,7 +15,7 @@ from registry.models import User
 from tests.browser.conftest import NewPage
 from tests.browser.gallery import PAGES, Gallery, fill
 
-pytestmark = pytest.mark.browser
+pytestmark = pytest.mark.slow
 
 PICTURES = os.environ.get("OPTOUT_SCREENSHOTS")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

@@ -2,14 +2,11 @@
 
 import re
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from registry import live
 from registry.models import Claim, User
 from tests.browser.conftest import NewPage
-
-pytestmark = pytest.mark.browser
 
 PICTURE = "https://www.example.org/pictures/harbour.jpg"
 COPY = "https://i0.wp.com/example.org/pictures/harbour-300x200.jpg"

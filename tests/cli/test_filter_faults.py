@@ -12,6 +12,8 @@ import pytest
 
 from tests.cli.command_support import URLS, Home, finish, start
 
+pytestmark = pytest.mark.slow
+
 
 def visible(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))

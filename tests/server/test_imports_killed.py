@@ -19,7 +19,7 @@ from tests.server.working import wait_until
 from workers.celery import app
 from workers.imports import load
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 ROOT = Path(__file__).parents[2]
 ROWS = 90_000
 
