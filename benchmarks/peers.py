@@ -1,6 +1,8 @@
 """Peers of the filter: the same question asked of DuckDB, polars, plain Python and pyarrow's copy.
 
-They get the easier question: canonical form without size tokens, proxies or percent-escapes, and exact hosts.
+They get the easier question: no size tokens, proxies or percent-escapes, and exact hosts. Each has two forms:
+`canonical` does what string expressions reach of the canonical form (one reference, fragment, tracking
+parameters, scheme, `www.`, case of the host); `loose` leaves fragment and tracking parameters alone.
 """
 
 from pathlib import Path
@@ -13,8 +15,16 @@ import pyarrow.parquet as pq
 
 from demo import laion
 
+_TRACKING = r"([?&])(utm_[a-z]+|fbclid|gclid|mc_eid)=[^&]*"
+_BARE = {
+    "loose": r"regexp_replace(replace(url, '&amp;', '&'), '^https?://(www\.)?', '')",
+    "canonical": (
+        "regexp_replace(regexp_replace(regexp_replace(replace(url, '&amp;', '&'), '#.*$', ''), "
+        rf"'^https?://(www\.)?', ''), '{_TRACKING}', '\1', 'g')"
+    ),
+}
 _MACROS = """
-CREATE MACRO bare(url) AS regexp_replace(replace(url, '&amp;', '&'), '^https?://(www\\.)?', '');
+CREATE MACRO bare(url) AS {bare};
 CREATE MACRO host(url) AS lower(split_part(bare(url), '/', 1));
 CREATE MACRO canonical(url) AS host(url) || substr(bare(url), strpos(bare(url), '/'));
 """
@@ -37,9 +47,9 @@ def copy(rows: Path, out: Path) -> None:
 class DuckDB:
     """Anti-joins in DuckDB, one thread, claims already in its memory."""
 
-    def __init__(self, claims: Path) -> None:
+    def __init__(self, claims: Path, form: str) -> None:
         self.connection = duckdb.connect(config={"threads": 1})
-        self.connection.execute(_MACROS)
+        self.connection.execute(_MACROS.format(bare=_BARE[form]))
         for table, column, kind in (("claimed", "canonical", "url"), ("domains", "host", "domain")):
             value = "canonical(value)" if kind == "url" else "value"
             self.connection.execute(
@@ -60,23 +70,22 @@ class DuckDB:
 class Polars:
     """Anti-joins on hashed canonical forms in polars, one thread, claims already in memory."""
 
-    def __init__(self, claims: Path) -> None:
+    def __init__(self, claims: Path, form: str) -> None:
+        self.form = form
         table = pl.scan_parquet(claims).select("selector", "value").collect()
         urls = table.filter(pl.col("selector").cast(pl.String) == "url").select(pl.col("value").alias("URL"))
         self.claimed = urls.select(self._canonical())
         hosts = table.filter(pl.col("selector").cast(pl.String) == "domain")
         self.domains = hosts.select(pl.col("value").hash().alias("host"))
 
-    @staticmethod
-    def _parts() -> pl.Expr:
-        bare = (
-            pl.col("URL").str.replace_all("&amp;", "&", literal=True).str.replace(r"^https?://(www\.)?", "")
-        )
-        return bare.str.splitn("/", 2)
+    def _parts(self) -> pl.Expr:
+        url = pl.col("URL").str.replace_all("&amp;", "&", literal=True)
+        if self.form == "canonical":
+            url = url.str.replace(r"#.*$", "").str.replace_all(_TRACKING, "$1")
+        return url.str.replace(r"^https?://(www\.)?", "").str.splitn("/", 2)
 
-    @classmethod
-    def _canonical(cls) -> pl.Expr:
-        parts = cls._parts()
+    def _canonical(self) -> pl.Expr:
+        parts = self._parts()
         host, path = parts.struct.field("field_0").str.to_lowercase(), parts.struct.field("field_1")
         return pl.concat_str([host, path], separator="/").hash().alias("canonical")
 
