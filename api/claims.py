@@ -1,5 +1,6 @@
 """`/claims`: register, list, read and withdraw one's own."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,13 +13,16 @@ from api import openapi
 from api.base import ApiView
 from api.idempotency import idempotent
 from api.pages import newest_page
-from api.serializers import ClaimPage, ClaimShown, NewClaim
+from api.serializers import MAX_SELECTORS, ClaimPage, ClaimShown, NewClaim
 from optout.words import Decision, SelectorKind, Use
 from registry.access import access_claim
 from registry.models import Claim
 from registry.services.claims import register_claim, withdraw_claim
+from registry.shown import ShownSelectors, shown_selectors
 
 __all__ = ["ClaimDetail", "ClaimList", "ClaimWithdrawal"]
+
+SHOWN_IN_LIST = 100
 
 
 class ClaimList(ApiView):
@@ -34,9 +38,9 @@ class ClaimList(ApiView):
         tags=["claims"],
     )
     def get(self, request: Request) -> Response:
-        mine = Claim.objects.for_party(self.actor.party).with_selectors().select_related("party")
+        mine = Claim.objects.for_party(self.actor.party).select_related("party")
         rows, following = newest_page(request, mine)
-        return Response({"results": [claim_body(claim) for claim in rows], "next": following})
+        return Response({"results": _bodies(rows, most=SHOWN_IN_LIST), "next": following})
 
     @extend_schema(
         operation_id="claims_create",
@@ -104,7 +108,16 @@ def _arguments(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def claim_body(claim: Claim) -> dict[str, Any]:
-    """A claim as its own party sees it; `claim.selectors` and `claim.party` should be fetched already."""
+    """A claim as its own party sees it; `claim.party` should be fetched already."""
+    return _bodies([claim], most=MAX_SELECTORS)[0]
+
+
+def _bodies(claims: Sequence[Claim], *, most: int) -> list[dict[str, Any]]:
+    shown = shown_selectors(claims, most=most)
+    return [_body(claim, shown[claim.pk]) for claim in claims]
+
+
+def _body(claim: Claim, shown: ShownSelectors) -> dict[str, Any]:
     return {
         "id": str(claim.public_id),
         "status": claim.status,
@@ -118,7 +131,8 @@ def claim_body(claim: Claim) -> dict[str, Any]:
         "valid_from": claim.valid_from,
         "terms_url": claim.terms_url,
         "title": claim.title,
-        "selectors": [{"kind": one.kind_label, "value": one.value} for one in claim.selectors.all()],
+        "selectors": [{"kind": kind.label, "value": value} for kind, value in shown.pairs],
+        "selector_count": shown.count,
         "created_at": claim.created_at,
         "withdrawn_at": claim.withdrawn_at,
     }

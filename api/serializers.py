@@ -71,7 +71,8 @@ class ClaimShown(serializers.Serializer[object]):
     valid_from = serializers.DateTimeField(allow_null=True)
     terms_url = serializers.CharField()
     title = serializers.CharField()
-    selectors = SelectorField(many=True)
+    selectors = SelectorField(many=True, help_text="The first 1,000, in a list of claims the first 100.")
+    selector_count = serializers.IntegerField(help_text="How many there are in all.")
     created_at = serializers.DateTimeField()
     withdrawn_at = serializers.DateTimeField(allow_null=True)
 

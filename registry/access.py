@@ -13,12 +13,12 @@ __all__ = ["access_claim", "access_domain_proof", "access_import", "access_key",
 
 
 def access_claim(actor: Actor, public_id: UUID, *, scope: str = "claims:read") -> Claim:
-    """A claim of the actor's party, with its selectors; raises NotFound, Forbidden (`missing_scope`).
+    """A claim of the actor's party, without its selectors; raises NotFound, Forbidden (`missing_scope`).
 
     Whoever fetches it to change it asks for the scope `claims:write` instead.
     """
     actor.require(scope)
-    claims = Claim.objects.for_party(actor.party).select_related("party").with_selectors()
+    claims = Claim.objects.for_party(actor.party).select_related("party")
     claim = claims.filter(public_id=public_id).first()
     if claim is None:
         raise NotFound("There is no such claim.")

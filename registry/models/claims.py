@@ -40,9 +40,6 @@ class ClaimQuerySet(models.QuerySet["Claim"]):
         """A total order (public ids sort by time and are unique), so that pages never overlap."""
         return self.order_by("-public_id")
 
-    def with_selectors(self) -> "ClaimQuerySet":
-        return self.prefetch_related("selectors")
-
 
 class Claim(models.Model):
     """One party's statement: a decision about uses, for everything its selectors match."""

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from registry.models import Claim, ClaimEvent, DomainProof, IdempotencyRecord
+from optout.words import SelectorKind
+from registry.models import Claim, ClaimEvent, DomainProof, IdempotencyRecord, Selector
 from tests.server.api_support import DENY_PAGE, Caller, caller, key_for, problem, quiet_keys
 
 __all__ = ["quiet_keys"]
@@ -192,3 +193,17 @@ def test_a_failed_request_may_be_sent_again(gallery: Caller) -> None:
     for _ in range(2):
         assert gallery.post("claims", bad, Idempotency_Key="k1").status_code == 422
     assert not IdempotencyRecord.objects.exists()
+
+
+def test_of_a_large_claim_the_first_selectors_are_shown_with_their_number(gallery: Caller) -> None:
+    made = gallery.post("claims", DENY_PAGE).json()
+    assert made["selector_count"] == 1
+    claim = Claim.objects.get()
+    pairs = [(SelectorKind.URL, f"gallery.example/{number}") for number in range(1200)]
+    Selector.objects.bulk_create(Selector.of(claim, pairs))
+    read = gallery.get(f"claims/{made['id']}").json()
+    assert (len(read["selectors"]), read["selector_count"]) == (1000, 1201)
+    small = gallery.post("claims", DENY_PAGE).json()
+    listed = gallery.get("claims").json()["results"]
+    assert [(len(one["selectors"]), one["selector_count"]) for one in listed] == [(1, 1), (100, 1201)]
+    assert listed[0] == small

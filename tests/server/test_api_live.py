@@ -154,6 +154,15 @@ def test_checks_go_on_while_postgresql_is_away(
         assert refused.status_code == 503
         assert refused.json()["code"] == "database_unavailable"
         assert refused.headers["Retry-After"]
+        new = {
+            "decision": "deny",
+            "uses": ["tdm"],
+            "selectors": [{"kind": "domain", "value": "lost.example"}],
+        }
+        lost = gallery.post("claims", json=new, headers={"Idempotency-Key": "outage"})
+        assert (lost.status_code, lost.json()["code"]) == (503, "database_unavailable")
+        assert lost.headers["Content-Type"] == "application/problem+json"
+        assert lost.headers["Retry-After"]
         unknown = httpx.get(f"{stack.url}/api/v1/keys/me", headers={"Authorization": "Bearer opt_abcdefgh_x"})
         assert unknown.status_code == 503
     finally:
@@ -161,6 +170,8 @@ def test_checks_go_on_while_postgresql_is_away(
     assert comes_true(lambda: check(pipeline, "https://free.example/")["stale"] is False, 15)
     deny(gallery, "url", "https://after.example/a.jpg")
     assert comes_true(lambda: outcome(pipeline, "https://after.example/a.jpg") == "denied", 5)
+    # What could not be recorded then can be sent again under the same key.
+    assert gallery.post("claims", json=new, headers={"Idempotency-Key": "outage"}).status_code == 201
 
 
 def test_the_api_goes_on_while_valkey_is_away(
@@ -174,6 +185,8 @@ def test_the_api_goes_on_while_valkey_is_away(
     finally:
         stack.valkey.start()
     assert outcome(pipeline, "https://free.example/") == "unreserved"
+    deny(gallery, "url", "https://afterwards.example/a.jpg")
+    assert comes_true(lambda: outcome(pipeline, "https://afterwards.example/a.jpg") == "denied", 5)
 
 
 def test_the_docs_page_and_its_assets_come_from_here(stack: Stack) -> None:

@@ -6,11 +6,9 @@ from random import Random
 from typing import IO, Any
 
 import pytest
-from django.conf import settings as configured
 
 from optout.engine import Question
 from optout.errors import UsageError
-from optout.keys import load_private
 from optout.snapshot import build_snapshot, open_snapshot, verify_snapshot
 from optout.words import Decision, SelectorKind, Use
 from registry import live, storage
@@ -21,7 +19,7 @@ from registry.services.claims import hold_claim, release_claim, withdraw_claim
 from registry.services.snapshots import build_current
 from registry.snapshot_store import KEPT, fetch_snapshot, local_pointer, snapshots_folder, stored_key
 from registry.stream import stream_claims
-from registry.trust import trusted_keys
+from registry.trust import signing_key, trusted_keys
 from tests.server.parties import claim_by, operator, platform
 from tests.server.test_imports import loaded, row
 
@@ -64,8 +62,7 @@ def answers(directory: Path) -> list[dict[str, Any]]:
 
 def rebuilt(folder: Path) -> Path:
     """A new base of what the database says now."""
-    key = load_private(configured.OPTOUT_SIGNING_KEY)
-    build_snapshot(stream_claims(), folder, private_key=key)
+    build_snapshot(stream_claims(), folder, private_key=signing_key())
     return folder
 
 
