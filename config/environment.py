@@ -59,7 +59,9 @@ VARIABLES = (
     Variable("ALLOWED_HOSTS", "Host names served, with commas. *Required.*", "localhost,127.0.0.1,[::1]"),
     Variable("NUM_PROXIES", "How many proxies stand before the web server and are believed.", "0"),
     Variable("OPTOUT_MAX_BODY", "Largest request body held in memory, bytes.", "16777216"),
-    Variable("OPTOUT_MAX_UPLOAD", "Largest uploaded claim exchange file, bytes.", "4294967296"),
+    Variable(
+        "OPTOUT_MAX_UPLOAD", "Largest uploaded claim exchange file, bytes, also once unpacked.", "4294967296"
+    ),
     Variable("OPTOUT_STATEMENT_TIMEOUT", "Seconds a statement may run, 0 for ever. Web server: 15.", "0"),
     Variable("OPTOUT_LOCK_TIMEOUT", "Seconds a statement waits for a lock, 0 for ever. Web server: 5.", "0"),
     Variable("OPTOUT_METRICS_TOKEN", "Bearer token for `/metrics`. Without it only this machine reads them."),

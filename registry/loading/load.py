@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from optout.exchange import ClaimBatch, Rejected, read_claims
 from registry import storage
 from registry.errors import Conflict
 from registry.loading.chunk import ChunkResult, load_chunk
+from registry.loading.unpack import unpack
 from registry.locks import IMPORTING, session_lock
 from registry.models import Import, ImportRejection
 from registry.services.events import waits
@@ -79,23 +81,32 @@ def _load(source: Import) -> bool:
 
 @contextmanager
 def _fetched(source: Import) -> Iterator[Path]:
-    """The import's file on this machine under the name its sender gave it, its digest checked."""
+    """The import's file on this machine, its digest checked, unpacked; errors call it as its sender did."""
     uploads = Path(settings.DATA) / "uploads"
     uploads.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=uploads) as folder:
-        suffixes = "".join(PurePosixPath(source.object_key).suffixes)
-        path = Path(folder, "import" + suffixes)
-        digest = hashlib.sha256()
-        with storage.open(source.object_key) as stored, path.open("wb") as target:
-            while chunk := stored.read(1 << 20):
-                digest.update(chunk)
-                target.write(chunk)
-        if digest.hexdigest() != source.sha256:
-            raise BadInput("the stored file is not the one that was sent", code="digest_differs")
+        path = Path(folder, "import" + "".join(PurePosixPath(source.object_key).suffixes))
+        _copy(source, path)
         try:
+            if path.suffix == ".gz":
+                # All of it before the first row is loaded: what cannot be unpacked leaves no part behind.
+                unpack(path, path.with_suffix(""), most=settings.OPTOUT_MAX_UPLOAD)
+                path.unlink()
+                path = path.with_suffix("")
             yield path
         except BadInput as error:
-            raise BadInput(str(error).replace(str(path), source.filename), code=error.code) from error
+            sentence = re.sub(rf"{re.escape(folder)}/\S+", lambda _: source.filename, str(error))
+            raise BadInput(sentence, code=error.code) from error
+
+
+def _copy(source: Import, path: Path) -> None:
+    digest = hashlib.sha256()
+    with storage.open(source.object_key) as stored, path.open("wb") as target:
+        while chunk := stored.read(1 << 20):
+            digest.update(chunk)
+            target.write(chunk)
+    if digest.hexdigest() != source.sha256:
+        raise BadInput("the stored file is not the one that was sent", code="digest_differs")
 
 
 def _batches(path: Path, format: str, owner: str, position: int) -> Iterator[ClaimBatch]:

@@ -18,6 +18,7 @@ __all__ = ["FORMATS", "LOAD_TASK", "retry_import", "start_import"]
 
 LOAD_TASK = "workers.imports.load"
 FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+FORMATS |= {f"{suffix}.gz": FORMATS[suffix] for suffix in (".jsonl", ".ndjson", ".csv")}
 _CHUNK = 1 << 20
 
 
@@ -36,7 +37,7 @@ def start_import(*, acting: Actor, file: IO[bytes], filename: str, sha256: str |
     """
     acting.require("imports:write")
     name = re.sub(r"[\x00-\x1f\x7f]", "", PurePosixPath(filename.replace("\\", "/")).name)[:255]
-    suffix = PurePosixPath(name).suffix.lower()
+    suffix = _suffix(name)
     if suffix not in FORMATS:
         raise InvalidInput(
             {"file": [f"Send a file whose name ends in {', '.join(FORMATS)}."]}, code="unknown_format"
@@ -102,6 +103,12 @@ def send_load(source_import: Import) -> None:
 
 def _send(public_id: str) -> None:
     current_app.send_task(LOAD_TASK, args=[public_id], retry=False)
+
+
+def _suffix(name: str) -> str:
+    """The end of the name that says the format: `.csv`, or `.csv.gz`."""
+    suffixes = PurePosixPath(name.lower()).suffixes
+    return "".join(suffixes[-2:] if suffixes[-1:] == [".gz"] else suffixes[-1:])
 
 
 def _digest(file: IO[bytes]) -> tuple[str, int]:

@@ -1,5 +1,6 @@
 """Imports: what the rows become, what is refused and why, and that nothing is done twice."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -14,7 +15,7 @@ from django.utils import timezone
 from registry import storage
 from registry.actor import Actor
 from registry.errors import Forbidden, InvalidInput
-from registry.loading import chunk, load, load_import
+from registry.loading import chunk, load, load_import, unpack
 from registry.models import Claim, ClaimEvent, Import, ImportRejection, Selector, SnapshotRecord
 from registry.services.claims import hold_claim, withdraw_claim
 from registry.services.events import canonical_json
@@ -221,6 +222,8 @@ def test_a_file_that_differs_from_what_was_sent_is_not_loaded(big: Actor) -> Non
     ("filename", "content", "sha256", "field"),
     [
         ("a.txt", b"x", None, "file"),
+        ("a.gz", b"x", None, "file"),
+        ("a.parquet.gz", b"x", None, "file"),
         ("a.csv", b"", None, "file"),
         ("a.csv", b"x", "0" * 64, "sha256"),
     ],
@@ -252,6 +255,44 @@ def test_csv_and_parquet_mean_the_same_as_json_lines(big: Actor, tmp_path: Path)
     pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
     for name in ("a.csv", "a.parquet"):
         assert counts(loaded(big, (tmp_path / name).read_bytes(), name)) == (0, 5, 0)
+
+
+@pytest.mark.parametrize("filename", ["a.jsonl.gz", "A.b.JSONL.GZ", "a.ndjson.gz"])
+def test_compressed_files_mean_the_same(big: Actor, filename: str) -> None:
+    rows = [row(number) for number in range(5)]
+    lines = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+    source = loaded(big, gzip.compress(lines), filename)
+    assert (source.state, source.format, counts(source)) == ("done", "jsonl", (5, 0, 0))
+    plain = b"selector,value,ref,owner\nurl,https://big.example.org/works/1.jpg,work-1,artist-1\n"
+    assert counts(loaded(big, gzip.compress(plain), "b.csv.gz")) == (1, 0, 0)  # deny tdm: an amendment
+
+
+def test_a_broken_gzip_file_loads_nothing_and_says_so(big: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "CHUNK_ROWS", 10)
+    lines = b"".join(json.dumps(row(number)).encode() + b"\n" for number in range(1000))
+    packed = gzip.compress(lines)
+    flipped = bytearray(packed)
+    flipped[-6] ^= 1  # the checksum at the end
+    for content in (packed[:-20], bytes(flipped), b"no gzip at all"):
+        source = loaded(big, content, "a.jsonl.gz")
+        assert (source.state, source.error_code) == ("failed", "broken_gzip")
+        assert source.error.startswith("a.jsonl.gz is not a complete gzip file")
+    assert not Claim.objects.exists()
+
+
+def test_a_file_that_unpacks_to_too_much_loads_nothing(
+    big: Actor, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = b"".join(json.dumps(row(number)).encode() + b"\n" for number in range(1000))
+    settings.OPTOUT_MAX_UPLOAD = len(lines) - 1
+    source = loaded(big, gzip.compress(lines), "a.jsonl.gz")
+    assert (source.state, source.error_code) == ("failed", "unpacks_too_large")
+    settings.OPTOUT_MAX_UPLOAD = 1 << 30
+    monkeypatch.setattr(unpack, "_ALWAYS_ALLOWED", 1 << 20)
+    source = loaded(big, gzip.compress(bytes(1 << 23)), "zeros.csv.gz")
+    assert (source.state, source.error_code) == ("failed", "unpacks_too_large")
+    assert not Claim.objects.exists()
+    assert loaded(big, gzip.compress(lines), "a.jsonl.gz").state == "done"
 
 
 def test_an_interrupted_load_goes_on_where_it_stopped(big: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
