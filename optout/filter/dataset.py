@@ -30,6 +30,9 @@ from optout.snapshot.manifest import ENVELOPE_NAME, PAYLOAD_TYPE
 
 __all__ = ["KEPT_UIDS", "ShardsFailed", "Summary", "filter_dataset"]
 
+# A process needs about a second to start; that is this much data.
+_BYTES_WORTH_A_PROCESS = 64 << 20
+
 #: The one file that DataComp's resharder takes, made of all shards' uids.
 KEPT_UIDS = "kept_uids.npy"
 
@@ -116,7 +119,7 @@ def filter_dataset(
         question: use, time, grade, names.
         mode: `drop`, `annotate` or `mask`; `settings` has the rest.
         key: signs the receipt; without it there is none, and what only a receipt needs is not computed.
-        processes: how many at once; None for one a core.
+        processes: how many at once; None for one a core, fewer where there is little to do.
         overwrite: do everything anew, whatever `out` holds of earlier runs.
         settings: what is kept, columns, codec; its mode is replaced by `mode`.
         progress: called with numbers of rows done.
@@ -138,7 +141,7 @@ def filter_dataset(
     if progress is not None:
         progress(sum(result.counts.rows for result in run.finished.values()))
     where = snapshot if isinstance(snapshot, Snapshot) else Path(snapshot)
-    count = processes or len(os.sched_getaffinity(0))
+    count = processes or _processes_for(run.waiting)
     done = list(run_tasks(run.waiting, where, run.question, settings, processes=count, progress=progress))
     summary, results = _summarise(run, done, started)
     if summary.failed:
@@ -149,6 +152,12 @@ def filter_dataset(
         receipt = _sign(run, results, signer, started.at)
         summary = replace(summary, receipt=str(receipt), receipt_sha256=sha256_of(receipt))
     return replace(summary, seconds=time.monotonic() - started.clock)
+
+
+def _processes_for(tasks: list[Task]) -> int:
+    """One a core, but none whose start would take longer than its share of the work."""
+    size = sum(task.shard.path.stat().st_size for task in tasks)
+    return min(len(os.sched_getaffinity(0)), 1 + size // _BYTES_WORTH_A_PROCESS)
 
 
 class _Start(NamedTuple):
