@@ -45,6 +45,7 @@ class _Outcome(NamedTuple):
     amended: bool
     refused: str
     grade: int
+    terms_url: str
 
 
 def load_chunk(source: Import, batch: ClaimBatch) -> ChunkResult:
@@ -52,6 +53,10 @@ def load_chunk(source: Import, batch: ClaimBatch) -> ChunkResult:
 
     Claims that are there already are left alone, extended by new selectors, or amended when they state
     something else; so a chunk that is loaded twice changes nothing the second time.
+
+    Args:
+        source: whose rows they are.
+        batch: rows whose claims have one more column, `leads`: whether the row speaks for title and terms.
     """
     rows, proven, rejected = permitted(batch.claims, source.party)
     rejected = [*batch.rejected, *rejected]
@@ -111,7 +116,7 @@ def _good_rows(selectors: pa.Table, outcomes: list[_Outcome], added: Selectors) 
 
 def _write_events(source: Import, claims: pa.Table, outcomes: Iterable[_Outcome], added: Selectors) -> None:
     now = timezone.now()
-    columns = {name: claims[name].to_pylist() for name in ("decision", "uses", "valid_from", "terms_url")}
+    columns = {name: claims[name].to_pylist() for name in ("decision", "uses", "valid_from")}
     party = str(source.party.public_id)
     events: dict[str, list[Any]] = {"claim_id": [], "type": [], "payload": [], "digest": []}
     for outcome in outcomes:
@@ -122,6 +127,7 @@ def _write_events(source: Import, claims: pa.Table, outcomes: Iterable[_Outcome]
             claim=outcome.public_id,
             party=party,
             grade=outcome.grade,
+            terms_url=outcome.terms_url,
             status=Claim.Status.ACTIVE,
             **{name: values[outcome.n] for name, values in columns.items()},
         )

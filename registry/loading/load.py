@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 import orjson
+import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
@@ -23,6 +24,7 @@ from optout.exchange import ClaimBatch, Rejected, read_claims
 from registry import storage
 from registry.errors import Conflict
 from registry.loading.chunk import ChunkResult, load_chunk
+from registry.loading.leading import Leading
 from registry.loading.unpack import unpack
 from registry.locks import IMPORTING, session_lock
 from registry.models import Import, ImportRejection
@@ -111,9 +113,11 @@ def _copy(source: Import, path: Path) -> None:
 
 def _batches(path: Path, format: str, owner: str, position: int) -> Iterator[ClaimBatch]:
     """The file's rows after row number `position`, in chunks; runs in a thread without a database."""
+    leading = Leading()
     for batch in read_claims(path, format=format, batch_rows=CHUNK_ROWS, default_owner=owner):
         rejected = [row for row in batch.rejected if row.row > position]
-        claims = batch.claims.filter(pc.greater(batch.claims["row"], position))
+        claims = batch.claims.append_column("leads", pa.array(leading.rows(batch.claims)))
+        claims = claims.filter(pc.greater(claims["row"], position))
         if rejected or claims.num_rows:
             yield ClaimBatch(claims, rejected)
 

@@ -133,6 +133,7 @@ def _claims(firsts: pa.Table, proven: npt.NDArray[np.bool_], party: Party) -> pa
             "valid_from": firsts["valid_from"],
             "terms_url": firsts["terms_url"],
             "title": firsts["title"],
+            "leads": firsts["leads"],
         }
     )
 

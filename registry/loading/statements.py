@@ -28,6 +28,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_claim (
     valid_from timestamptz,
     terms_url text NOT NULL,
     title text NOT NULL,
+    leads boolean NOT NULL,
     fresh boolean NOT NULL DEFAULT true,
     status text NOT NULL DEFAULT 'active',
     amended boolean NOT NULL DEFAULT false,
@@ -61,6 +62,7 @@ UPDATE incoming_claim SET fresh = false
 WHERE NOT EXISTS (SELECT FROM registry_claim WHERE registry_claim.id = incoming_claim.id)
 """
 
+# What a row that does not lead says about title and terms is left alone (leading.py).
 # Grades that an operator or a signature gave are left alone; others only sink, when less is proven.
 _FOUND = """
 UPDATE incoming_claim AS incoming SET
@@ -68,8 +70,13 @@ UPDATE incoming_claim AS incoming SET
     public_id = held.public_id,
     status = held.status,
     grade = CASE WHEN held.grade <= 2 THEN least(held.grade, incoming.grade) ELSE held.grade END,
+    terms_url = CASE
+        WHEN incoming.leads OR held.terms_url = '' THEN incoming.terms_url ELSE held.terms_url
+    END,
+    title = CASE WHEN incoming.leads THEN incoming.title ELSE held.title END,
     amended = (held.decision, held.uses, held.valid_from)
         IS DISTINCT FROM (incoming.decision, incoming.uses, incoming.valid_from)
+        OR (incoming.leads AND (held.terms_url, held.title) <> (incoming.terms_url, incoming.title))
         OR (held.grade <= 2 AND incoming.grade < held.grade)
 FROM registry_claim AS held
 WHERE NOT incoming.fresh AND held.party_id = %(party)s AND
@@ -112,5 +119,5 @@ RETURNING claim_id, kind, uuid_send(digest)
 """
 
 OUTCOMES = """
-SELECT n, id, public_id::text, fresh, amended, refused, grade FROM incoming_claim ORDER BY n
+SELECT n, id, public_id::text, fresh, amended, refused, grade, terms_url FROM incoming_claim ORDER BY n
 """

@@ -128,6 +128,35 @@ def test_a_changed_row_amends_its_claim(big: Actor) -> None:
     ]
 
 
+def test_another_title_or_other_terms_are_an_amendment(big: Actor) -> None:
+    loaded(big, [row(1), row(2)])
+    terms = {"decision": "deny", "terms_url": "https://big.example.org/terms"}
+    for changed in ({"title": "Sea"}, {"title": "Sea", **terms}, {}):
+        source = loaded(big, [row(1, **changed), row(2)])
+        assert (counts(source), source.claims_amended) == ((1, 1, 0), 1)
+        claim = Claim.objects.get(ref="work-1")
+        assert (claim.title, claim.terms_url) == (changed.get("title", ""), changed.get("terms_url", ""))
+        event = ClaimEvent.objects.latest("id")
+        assert (event.type, event.payload["terms_sha256"] is not None) == ("amended", "terms_url" in changed)
+        assert counts(loaded(big, [row(1, **changed), row(2)])) == (0, 2, 0)
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 50_000])
+def test_of_differing_titles_the_first_counts_each_time(
+    big: Actor, monkeypatch: pytest.MonkeyPatch, chunk_rows: int
+) -> None:
+    monkeypatch.setattr(load, "CHUNK_ROWS", chunk_rows)
+    page = "https://big.example.org/works"
+    rows = [row(1, title=f"Page {n}", terms_url=f"{page}/terms-{n}", value=f"{page}/{n}") for n in range(5)]
+    loaded(big, [row(1)])
+    for expected in ((5, 0, 0), (0, 5, 0)):
+        source = loaded(big, rows)
+        assert (counts(source), Claim.objects.count()) == (expected, 1)
+        assert Claim.objects.get().title == "Page 0"
+        assert Claim.objects.get().terms_url == f"{page}/terms-0"
+    assert [event.type for event in ClaimEvent.objects.order_by("id")].count("amended") == 1
+
+
 def test_a_new_selector_extends_its_claim(big: Actor) -> None:
     loaded(big, [row(1)])
     source = loaded(big, [row(1), row(1, selector="sha256", value="ab" * 32)])
