@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,22 @@ from rich.table import Table
 
 from demo import laion
 from demo.mirror import fetch_snapshot
-from demo.people import CREATORS, SETTINGS, Api, Platform, claim_by_creators, claim_by_platform
+from demo.people import (
+    CREATORS,
+    SETTINGS,
+    Api,
+    Platform,
+    claim_by_creators,
+    claim_by_platform,
+    generated_works,
+    some_of,
+)
 from demo.service import ROOT, Registry, running
 
 ROWS, SHARDS = 60_000, 4
 HOME = Path(os.environ.get("OPTOUT_DEMO_DIR", ROOT / "var" / "demo")).absolute()
 CONSOLE = Console(highlight=False)
+_NUMBERS = count(1)
 
 
 def main() -> int:
@@ -60,7 +71,8 @@ def _own_folder() -> Iterator[None]:
 
 
 @contextmanager
-def _step(number: int, text: str) -> Iterator[None]:
+def _step(text: str) -> Iterator[None]:
+    number = next(_NUMBERS)
     start = time.monotonic()
     with CONSOLE.status(f"{number}  {text} …"):
         yield
@@ -71,24 +83,24 @@ def _tell(registry: Registry, data: Path | None) -> None:
     CONSOLE.print(
         f"\n[bold]The Optout Registry[/], on this machine alone: [link={registry.web}]{registry.web}[/]\n"
     )
-    with _step(1, f"{len(CREATORS)} creators sign up at the portal and send claims over the API"):
+    with _step(f"{len(CREATORS)} creators sign up at the portal and send claims over the API"):
         claims = claim_by_creators(registry)
     CONSOLE.print(f"     {claims} claims: sites, names and single pictures, some under terms")
-    with _step(2, "A gallery imports the works of 200 members as one file"):
-        platform = claim_by_platform(registry, HOME)
+    with _step("A gallery imports the works of 200 members as one file"):
+        platform = claim_by_platform(registry, HOME, some_of(data) if data else generated_works())
     _show_import(platform)
-    with _step(3, "A claim made this moment is in the registry's answers"):
+    with _step("A claim made this moment is in the registry's answers"):
         seconds = _seconds_until_answered(platform.api)
     CONSOLE.print(f"     denied {seconds:.2f} s after it was made")
-    with _step(4, "The registry publishes a signed snapshot; a pipeline fetches it"):
+    with _step("The registry publishes a signed snapshot; a pipeline fetches it"):
         snapshot = fetch_snapshot(platform.api, HOME, selectors=claims + platform.accepted)
     rows = data or HOME / "rows"
     if data is None:
-        with _step(5, f"{ROWS:,} rows as LAION has them: resized, proxied, under http"):
+        with _step(f"{ROWS:,} rows as LAION has them: resized, proxied, under http"):
             _write_rows(rows)
-    with _step(6, "The pipeline filters its data set"):
+    with _step("The pipeline filters its data set"):
         summary = _filter(registry, rows, snapshot)
-    with _step(7, "Anybody verifies the receipt"):
+    with _step("Anybody verifies the receipt"):
         verified = _verify(registry, snapshot)
     _report(summary)
     if data is None:

@@ -11,12 +11,24 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pyarrow.parquet as pq
 
 from demo import laion
 from demo.browser import Visitor
 from demo.service import Registry
+from optout.filter.columns import find_columns
+from optout.filter.settings import ColumnNames
 
-__all__ = ["CREATORS", "SETTINGS", "Api", "Platform", "claim_by_creators", "claim_by_platform"]
+__all__ = [
+    "CREATORS",
+    "SETTINGS",
+    "Api",
+    "Platform",
+    "claim_by_creators",
+    "claim_by_platform",
+    "generated_works",
+    "some_of",
+]
 
 # The demonstration's whole world: this many works, of which its creators and its platform claim some.
 SETTINGS = laion.Rows(works=40_000)
@@ -98,22 +110,36 @@ def _claim(url: str, work: int) -> dict[str, Any]:
     return {"decision": "deny", "uses": ["ai-train"], "selectors": selectors}
 
 
-def claim_by_platform(registry: Registry, folder: Path) -> Platform:
-    """A gallery imports thousands of works in one file, a few rows of it broken."""
+def claim_by_platform(registry: Registry, folder: Path, urls: list[str]) -> Platform:
+    """A gallery imports the addresses of thousands of works in one file, a few rows of it broken."""
     secret = registry.manage("create_party", "Galerie Nordlicht", "--kind", "platform")
     api = Api(registry.web, secret)
     file = folder / "galerie-nordlicht.jsonl"
-    _write_exchange(file)
+    _write_exchange(file, urls)
     started = api.send_file("imports", file)
     done = _wait_for_import(api, started["id"])
     rejected = api.get(f"imports/{started['id']}/rejections")["results"]
     return Platform(api, done["rows_good"], rejected)
 
 
-def _write_exchange(file: Path) -> None:
+def generated_works() -> list[str]:
+    """Addresses of the works that the gallery imports when the rows are generated."""
     first = len(CREATORS) * CLAIMS_EACH
-    works = np.arange(first, first + PLATFORM_WORKS, dtype=np.uint64)
-    urls = laion.work_urls(works).to_pylist()
+    urls: list[str] = laion.work_urls(np.arange(first, first + PLATFORM_WORKS, dtype=np.uint64)).to_pylist()
+    return urls
+
+
+def some_of(data: Path) -> list[str]:
+    """Every hundredth address of somebody's own Parquet file, so that there is something to leave out."""
+    file = pq.ParquetFile(data)
+    column = find_columns(file.schema_arrow, ColumnNames(), data.name).url
+    if column is None:
+        return generated_works()
+    batch = next(file.iter_batches(batch_size=100 * PLATFORM_WORKS, columns=[column]))
+    return [url for url in batch.column(0).to_pylist()[::100] if url]
+
+
+def _write_exchange(file: Path, urls: list[str]) -> None:
     common = {"decision": "deny", "uses": "ai-train"}
     rows = [
         {"selector": "url", "value": url, "owner": f"member-{at % 200}", "ref": f"w{at}", **common}
