@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import count
+from itertools import count as counting
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ from demo.service import ROOT, Registry, running
 ROWS, SHARDS = 60_000, 4
 HOME = Path(os.environ.get("OPTOUT_DEMO_DIR", ROOT / "var" / "demo")).absolute()
 CONSOLE = Console(highlight=False)
-_NUMBERS = count(1)
+_NUMBERS = counting(1)
 
 
 def main() -> int:
