@@ -7,6 +7,8 @@ own Valkey number and its own data folder.
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from config.embedded.postgres import Postgres
 from config.embedded.valkey import Valkey
 from config.environment import VARIABLES
 
+_COMPILING = 300.0  # seconds; it takes 30 on an idle machine, and one where nothing has changed
 # Tests of the library and of the command need no server.
 _PURE = ("unit", "cli")
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "1GB"}
@@ -30,7 +33,19 @@ def pytest_configure(config: pytest.Config) -> None:
         for variable in VARIABLES:
             os.environ.pop(variable.name, None)
             os.environ.pop(f"{variable.name}_FILE", None)
+        # Workers that inherited it would load the settings before they have an environment of their own.
+        os.environ.pop("DJANGO_SETTINGS_MODULE", None)
+    if config.getoption("numprocesses", None):
+        warming = _compile_kernels()
         _start_services(config)
+        assert warming.wait(_COMPILING) == 0
+        return
+    if worker is None:
+        _start_services(config)
+    _set_environment(worker)
+
+
+def _set_environment(worker: str | None) -> None:
     folder = Path(os.environ["OPTOUT_TEST_FOLDER"], worker or "main")
     os.environ["OPTOUT_DATA"] = str(folder)
     os.environ["OPTOUT_EMBEDDED"] = "1"
@@ -40,9 +55,15 @@ def pytest_configure(config: pytest.Config) -> None:
         number = int(worker.removeprefix("gw")) + 1
         os.environ["REDIS_URL"] = os.environ["REDIS_URL"].rsplit("/", 1)[0] + f"/{number}"
     os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+    assert not settings.configured, "the settings were loaded from another environment"
     # Hashed names need `collectstatic`, which only the embedded and the browser tests run.
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
+
+
+def _compile_kernels() -> "subprocess.Popen[bytes]":
+    """Fill the cache for the workers and for the processes that tests start, within limits of time."""
+    return subprocess.Popen([sys.executable, "-m", "tests.warm"], cwd=Path(__file__).parents[1])
 
 
 def _start_services(config: pytest.Config) -> None:
