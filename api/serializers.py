@@ -20,6 +20,7 @@ __all__ = [
     "RejectionPage",
     "SnapshotShown",
     "SpawningAnswer",
+    "TrustedKeyList",
 ]
 
 OUTCOMES = [outcome.label for outcome in Outcome]
@@ -155,6 +156,19 @@ class SnapshotShown(serializers.Serializer[object]):
     manifest = serializers.DictField()
     signature = serializers.DictField(help_text="The DSSE envelope around the manifest.")
     files = SnapshotFile(many=True)
+
+
+class TrustedKey(serializers.Serializer[object]):
+    """A public key."""
+
+    key_id = serializers.CharField(help_text="SHA-256 of the raw key, as signatures name it.")
+    pem = serializers.CharField(help_text="Ed25519, for `optout … --trust`.")
+
+
+class TrustedKeyList(serializers.Serializer[object]):
+    """The keys that snapshots are signed with."""
+
+    keys = TrustedKey(many=True)
 
 
 class KeyShown(serializers.Serializer[object]):

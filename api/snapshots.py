@@ -13,17 +13,36 @@ from rest_framework.response import Response
 from api import openapi
 from api.base import ApiView
 from api.ranges import immutable_file
-from api.serializers import SnapshotShown
+from api.serializers import SnapshotShown, TrustedKeyList
 from optout.snapshot.manifest import ENVELOPE_NAME, MANIFEST_NAME
 from registry import storage
 from registry.access import access_snapshot
 from registry.errors import NotFound
 from registry.models import SnapshotRecord
 from registry.snapshot_store import snapshots_folder, stored_key
+from registry.trust import trusted_keys
 
-__all__ = ["LatestSnapshot", "SnapshotFile"]
+__all__ = ["LatestSnapshot", "SnapshotFile", "TrustedKeys"]
 
 SCOPE = "snapshots:read"
+
+
+class TrustedKeys(ApiView):
+    """What a pipeline trusts: the keys that snapshots are signed with."""
+
+    scopes = {"GET": None}
+    anonymous = True
+
+    @extend_schema(
+        operation_id="snapshots_keys",
+        summary="Read the public keys that snapshots are signed with",
+        description="Compare `key_id` with what the registry's operator told you by another way.",
+        responses=openapi.answers(TrustedKeyList),
+        tags=["snapshots"],
+    )
+    def get(self, request: Request) -> Response:
+        keys = [{"key_id": key.key_id, "pem": key.pem.decode()} for key in trusted_keys()]
+        return Response({"keys": keys})
 
 
 class LatestSnapshot(ApiView):

@@ -8,7 +8,7 @@ from api.claims import ClaimDetail, ClaimList, ClaimWithdrawal
 from api.docs import DocsPage, SchemaDocument
 from api.imports import ImportDetail, ImportList, ImportRejections
 from api.keys import OwnKey
-from api.snapshots import LatestSnapshot, SnapshotFile
+from api.snapshots import LatestSnapshot, SnapshotFile, TrustedKeys
 from api.spawning import QueryUrls
 
 app_name = "api"
@@ -21,6 +21,7 @@ version_1 = [
     path("imports", ImportList.as_view(), name="imports"),
     path("imports/<uuid:import_id>", ImportDetail.as_view(), name="import"),
     path("imports/<uuid:import_id>/rejections", ImportRejections.as_view(), name="import-rejections"),
+    path("snapshots/keys", TrustedKeys.as_view(), name="snapshot-keys"),
     path("snapshots/latest", LatestSnapshot.as_view(), name="snapshot"),
     path("snapshots/<str:digest>/files/<path:path>", SnapshotFile.as_view(), name="snapshot-file"),
     path("keys/me", OwnKey.as_view(), name="own-key"),

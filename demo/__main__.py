@@ -99,9 +99,9 @@ def _tell(registry: Registry, data: Path | None) -> None:
         with _step(f"{ROWS:,} rows as LAION has them: resized, proxied, under http"):
             _write_rows(rows)
     with _step("The pipeline filters its data set"):
-        summary = _filter(registry, rows, snapshot)
+        summary = _filter(rows, snapshot)
     with _step("Anybody verifies the receipt"):
-        verified = _verify(registry, snapshot)
+        verified = _verify(snapshot)
     _report(summary)
     if data is None:
         _show_example(snapshot)
@@ -149,18 +149,18 @@ def _optout(*arguments: str | Path) -> dict[str, Any]:
     return answer
 
 
-def _filter(registry: Registry, rows: Path, snapshot: Path) -> dict[str, Any]:
+def _filter(rows: Path, snapshot: Path) -> dict[str, Any]:
     _optout("keygen", HOME / "keys")
-    trust = registry.data / "keys" / "public.pem"
+    trust = HOME / "registry.pem"
     _optout("snapshot", "verify", snapshot, "--trust", trust)
     use = ("--use", "ai-train-generative", "--mode", "drop")
     out = ("--out", HOME / "filtered", "--key", HOME / "keys" / "private.pem")
     return _optout("filter", rows, "--snapshot", snapshot, *use, *out)
 
 
-def _verify(registry: Registry, snapshot: Path) -> dict[str, Any]:
+def _verify(snapshot: Path) -> dict[str, Any]:
     receipt = HOME / "filtered" / "receipt.json"
-    trust = ("--trust", HOME / "keys" / "public.pem", "--trust", registry.data / "keys" / "public.pem")
+    trust = ("--trust", HOME / "keys" / "public.pem", "--trust", HOME / "registry.pem")
     return _optout("verify", receipt, "--data", HOME / "filtered", "--snapshot", snapshot, *trust)
 
 

@@ -11,7 +11,7 @@ __all__ = ["fetch_snapshot"]
 
 
 def fetch_snapshot(api: Api, folder: Path, *, selectors: int) -> Path:
-    """Wait until a published snapshot holds at least `selectors` selectors, then fetch it.
+    """Wait until a snapshot of at least `selectors` selectors is published; fetch it and the keys to trust.
 
     Returns:
         The snapshot's directory under `folder`.
@@ -21,6 +21,8 @@ def fetch_snapshot(api: Api, folder: Path, *, selectors: int) -> Path:
     """
     latest = _wait_for(api, selectors)
     target = folder / "snapshot"
+    keys = api.get("snapshots/keys")["keys"]
+    (folder / "registry.pem").write_text("".join(key["pem"] for key in keys))
     for path in ("manifest.json", "manifest.dsse.json", *latest["manifest"]["files"]):
         answer = api.client.get(f"snapshots/{latest['digest']}/files/{path}")
         answer.raise_for_status()

@@ -41,6 +41,11 @@ class PublicKey:
         """SHA-256 of the raw key in hex: how signatures name their key."""
         return hashlib.sha256(self.raw).hexdigest()
 
+    @property
+    def pem(self) -> bytes:
+        """The key as PEM, as `public.pem` holds it."""
+        return self.key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
     def verifies(self, signature: bytes, message: bytes) -> bool:
         """Whether `signature` over `message` was made with this pair's private key."""
         try:
@@ -84,11 +89,10 @@ def generate(directory: str | Path) -> PrivateKey:
             )
     made = PrivateKey(Ed25519PrivateKey.generate())
     private_pem = made.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    public_pem = made.public.key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _write_new(folder / PRIVATE_NAME, private_pem, mode=0o600)
-        _write_new(folder / PUBLIC_NAME, public_pem, mode=0o644)
+        _write_new(folder / PUBLIC_NAME, made.public.pem, mode=0o644)
     except FileExistsError as error:
         raise UsageError(
             f"{error.filename} is there already; keys are never overwritten", code="key_exists"

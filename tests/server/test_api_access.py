@@ -43,11 +43,12 @@ ADDRESSES: list[tuple[str, str, str | None]] = [
     ("POST", "v1/imports", "imports:write"),
     ("GET", f"v1/imports/{NOBODY}", "imports:write"),
     ("GET", f"v1/imports/{NOBODY}/rejections", "imports:write"),
+    ("GET", "v1/snapshots/keys", None),
     ("GET", "v1/snapshots/latest", "snapshots:read"),
     ("GET", f"v1/snapshots/{'0' * 64}/files/manifest.json", "snapshots:read"),
     ("GET", "v1/keys/me", None),
 ]
-OPEN = {"v1/check"}  # anonymous callers are answered too
+OPEN = {"v1/check", "v1/snapshots/keys"}  # anonymous callers are answered too
 
 
 def ask(who: Caller, method: str, path: str, **headers: str) -> Answer:
