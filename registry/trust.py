@@ -17,9 +17,7 @@ def signing_key() -> PrivateKey:
         UsageError: it has none (`missing_key`).
         BadInput: the file is missing (`missing_key`) or holds none (`bad_key`).
     """
-    if settings.OPTOUT_SIGNING_KEY is None:
-        raise UsageError("Set OPTOUT_SIGNING_KEY: who builds snapshots signs them.", code="missing_key")
-    return load_private(settings.OPTOUT_SIGNING_KEY)
+    return load_private(_signing_file())
 
 
 def trusted_keys() -> list[PublicKey]:
@@ -33,6 +31,12 @@ def trusted_keys() -> list[PublicKey]:
     """
     if settings.OPTOUT_TRUSTED_KEYS:
         return [load_public(path) for path in settings.OPTOUT_TRUSTED_KEYS]
-    private: Path = settings.OPTOUT_SIGNING_KEY
+    private = _signing_file()
     public = private.with_name(PUBLIC_NAME)
     return [load_public(public) if public.is_file() else load_private(private).public]
+
+
+def _signing_file() -> Path:
+    if settings.OPTOUT_SIGNING_KEY is None:
+        raise UsageError("Set OPTOUT_SIGNING_KEY: who builds snapshots signs them.", code="missing_key")
+    return settings.OPTOUT_SIGNING_KEY

@@ -11,7 +11,6 @@ from django.test.utils import CaptureQueriesContext
 
 from optout.engine import Question
 from optout.errors import DoesNotHold
-from optout.keys import load_private
 from optout.snapshot import build_snapshot, open_snapshot, verify_snapshot
 from optout.words import Decision, SelectorKind, Use
 from registry import live, storage
@@ -29,6 +28,7 @@ from registry.snapshot_store import (
     stored_key,
 )
 from registry.stream import stream_claims
+from registry.trust import signing_key
 from tests.server.parties import PAGE, claim_by, operator, person, platform
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -55,12 +55,6 @@ def built() -> SnapshotRecord:
     record = build_current()
     assert record is not None
     return record
-
-
-def signing_key() -> Any:
-    from django.conf import settings
-
-    return load_private(settings.OPTOUT_SIGNING_KEY)
 
 
 def test_snapshot_holds_what_speaks(anna: Actor) -> None:
