@@ -19,6 +19,8 @@ help:  ## Print this help
 	@echo "Installing what the service needs (a minute or two, once) …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@echo "Compiling the kernels (half a minute, once) …"
+	@$(BIN)/python -m optout.warm
 	@touch $@
 
 .venv/.dev: .venv/.run requirements-dev.txt

@@ -10,6 +10,7 @@ from gunicorn.workers.base import Worker
 from prometheus_client import multiprocess
 
 from config.environment import Environment
+from optout.warm import load
 
 _env = Environment()
 # People and pipelines wait for answers, so no statement may take for ever. Set before Django loads.
@@ -42,7 +43,8 @@ with suppress(OSError, AttributeError):
 
 
 def when_ready(server: Arbiter) -> None:
-    """Leave what is loaded already out of garbage collection, for the workers that will be forked."""
+    """Load the kernels once for the workers that will be forked, and leave all that out of their garbage."""
+    load()
     gc.freeze()
 
 

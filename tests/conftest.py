@@ -63,7 +63,7 @@ def _set_environment(worker: str | None) -> None:
 
 def _compile_kernels() -> "subprocess.Popen[bytes]":
     """Fill the cache for the workers and for the processes that tests start, within limits of time."""
-    return subprocess.Popen([sys.executable, "-m", "tests.warm"], cwd=Path(__file__).parents[1])
+    return subprocess.Popen([sys.executable, "-m", "optout.warm"], cwd=Path(__file__).parents[1])
 
 
 def _start_services(config: pytest.Config) -> None:

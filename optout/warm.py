@@ -1,0 +1,65 @@
+"""Compiling every kernel once, ahead of time: `python -m optout.warm`.
+
+The machine code is kept on disk, so that whatever runs next, in however many processes, only loads it.
+"""
+
+import tempfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from optout.engine import Items, Question
+from optout.exchange import parse_claims
+from optout.filter import filter_dataset
+from optout.keys import PrivateKey
+from optout.snapshot import Manifest, Snapshot, build_snapshot, open_snapshot
+from optout.words import Use
+
+__all__ = ["load", "warm"]
+
+_CLAIMS = {
+    "url": "https://example.org/a.jpg",
+    "prefix": "https://example.org/gallery",
+    "domain": "example.net",
+    "name": "Ada Lindqvist",
+    "md5": "cd" * 16,
+}
+_ROW = {
+    "URL": "https://i0.wp.com/example.org/a-300x200.jpg?w=1",
+    "TEXT": "by Ada Lindqvist",
+    "md5": "cd" * 16,
+}
+
+
+def load() -> None:
+    """Ask a snapshot in memory, so that a server has the kernels before its first request."""
+    nothing = Snapshot(Manifest(sip_key="00" * 16, segments=(), files={}), "", ())
+    snapshot, question = nothing.with_overlay(_claims()), Question(use=Use.AI_TRAIN)
+    # REST sends large strings, files mostly small ones: each is code of its own.
+    for text in (pa.string(), pa.large_string()):
+        url, caption = pa.array([_ROW["URL"]], text), pa.array([_ROW["TEXT"]], text)
+        items = Items(length=1, url=url, text=caption, md5=pa.array([_ROW["md5"]], text))
+        snapshot.explain(items, snapshot.judge(items, question), 0)
+
+
+def warm() -> None:
+    """Build, open, ask and filter the smallest data with every kind of selector in it."""
+    load()
+    key = PrivateKey(Ed25519PrivateKey.generate())
+    with tempfile.TemporaryDirectory() as home:
+        rows, directory = Path(home, "rows.parquet"), Path(home, "snapshot")
+        pq.write_table(pa.Table.from_pylist([_ROW]), rows)
+        build_snapshot([_claims()], directory, private_key=key)
+        snapshot = open_snapshot(directory)
+        question = Question(use=Use.AI_TRAIN)
+        filter_dataset(rows, Path(home, "out"), snapshot=snapshot, question=question, key=key)
+
+
+def _claims() -> pa.Table:
+    return parse_claims(pa.table({"selector": list(_CLAIMS), "value": list(_CLAIMS.values())})).claims
+
+
+if __name__ == "__main__":
+    warm()
