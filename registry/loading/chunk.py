@@ -83,7 +83,7 @@ def _write(source: Import, parts: Split) -> tuple[list[_Outcome], Selectors, lis
         cursor.execute(statements.TABLES)
         copy_table(parts.claims, "incoming_claim")
         copy_table(parts.selectors, "incoming_selector")
-        cursor.execute("ANALYZE incoming_claim, incoming_selector")
+        cursor.execute("ANALYZE incoming_claim (n, id, owner, ref, content_key), incoming_selector (n)")
         created = 0
         for statement in (statements.CREATE_BY_REF, statements.CREATE_BY_CONTENT):
             cursor.execute(statement, names)

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from optout.exchange import Rejected, named_uses
 from optout.words import Grade
-from registry.identifiers import uuid7
+from registry.identifiers import uuid7_hex
 from registry.models import Party
 from registry.services.domains import LOCATED_KINDS, hosts_of_others, provers, selector_host
 
@@ -123,7 +123,7 @@ def _claims(firsts: pa.Table, proven: npt.NDArray[np.bool_], party: Party) -> pa
     return pa.table(
         {
             "n": np.arange(firsts.num_rows),
-            "public_id": [uuid7().hex for _ in range(firsts.num_rows)],
+            "public_id": uuid7_hex(firsts.num_rows),
             "owner": pc.if_else(own, "", firsts["owner"]),
             "ref": firsts["ref"],
             "content_key": pc.if_else(unnamed, pa.array(keys, pa.string()), pa.scalar(None, pa.string())),

@@ -17,7 +17,7 @@ __all__ = [
 TABLES = """
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_claim (
     n integer NOT NULL,
-    id bigint NOT NULL DEFAULT nextval(pg_get_serial_sequence('registry_claim', 'id')),
+    id bigint NOT NULL DEFAULT nextval('registry_claim_id_seq'),
     public_id uuid NOT NULL,
     owner text NOT NULL,
     ref text NOT NULL,
