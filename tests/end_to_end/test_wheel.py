@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,7 +43,13 @@ def _run(*command: str | Path, cwd: Path, **environment: str) -> str:
 
 @pytest.mark.slow
 def test_wheel_installs_and_works_alone(tmp_path: Path) -> None:
-    _run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", tmp_path, ROOT, cwd=tmp_path)
+    # Of a copy: setuptools builds inside the tree, and would take along what an earlier build left there.
+    source = tmp_path / "source"
+    shutil.copytree(ROOT / "optout", source / "optout", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    pip_wheel = (sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", tmp_path)
+    _run(*pip_wheel, source, cwd=tmp_path)
     (wheel,) = tmp_path.glob("optout-*.whl")
     site = tmp_path / "site"
     _run(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", site, wheel, cwd=tmp_path)
