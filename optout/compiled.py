@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["compiled", "inline_code", "source_stamp"]
+__all__ = ["compiled", "inline_code", "inlined", "source_stamp"]
 
 _HERE = Path(__file__).parent
 _MARK = b"optout.compiled import"
@@ -59,7 +59,18 @@ def compiled(function: Callable[..., Any]) -> Any:
     numba takes cached code for valid while the file of the function itself is unchanged, though the code of
     all functions that it calls is in there. Here it is valid while no file with compiled code has changed.
     """
-    dispatcher: Any = njit(cache=True, nogil=True)(function)
+    return _stamped(njit(cache=True, nogil=True)(function))
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """As `compiled`, as part of whatever calls it.
+
+    Tuples are handed over one item after the other: a call with many tables costs more than a short function.
+    """
+    return _stamped(njit(cache=True, nogil=True, forceinline=True)(function))
+
+
+def _stamped(dispatcher: Any) -> Any:
     dispatcher._cache._cache_file._source_stamp = _STAMP
     return dispatcher
 

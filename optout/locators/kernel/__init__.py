@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 from optout.locators.kernel.arrow import Texts, chunks, texts
 from optout.locators.kernel.host import HARD
 from optout.locators.kernel.loop import Keys, canonicalise_rows, hash_rows, probe_rows, variant_rows
-from optout.locators.kernel.memory import PAD, new_scratch
+from optout.locators.kernel.memory import PAD, ROOM
 from optout.locators.kernel.packed import packed
+from optout.locators.kernel.scratch import new_scratch
 from optout.locators.reference import canonical, host_of, host_suffixes, prefixes
 from optout.locators.rewrite import origins, variant_key
 from optout.locators.siphash import siphash13
@@ -213,7 +214,7 @@ def _canonical_chunk(array: pa.Array) -> tuple[pa.LargeStringArray, np.ndarray]:
 def _canonical_texts(column: Texts) -> tuple[pa.LargeStringArray, np.ndarray]:
     rows = column.rows
     status, ends = np.zeros(rows, np.uint8), np.zeros(rows + 1, np.int64)
-    out = np.empty(int(column.offsets[-1] - column.offsets[0]) + 65_536, np.uint8)
+    out = np.empty(int(column.offsets[-1] - column.offsets[0]) + 2 * ROOM, np.uint8)
     scratch = new_scratch()
     row = 0
     while True:
@@ -228,8 +229,6 @@ def _canonical_texts(column: Texts) -> tuple[pa.LargeStringArray, np.ndarray]:
             status[row] = LocatorStatus.OK
         except InvalidLocator as error:
             locator, status[row] = b"", error.status
-        if ends[row] + len(locator) + PAD > len(out):
-            out = np.concatenate([out, np.empty(len(out), np.uint8)])
         out[ends[row] : ends[row] + len(locator)] = np.frombuffer(locator, np.uint8)
         ends[row + 1] = ends[row] + len(locator)
         row += 1
@@ -296,5 +295,5 @@ def _hash_chunk(array: pa.Array, k0: np.uint64, k1: np.uint64) -> np.ndarray:
         return hashes
     column = texts(array)
     out = np.zeros(column.rows, np.uint64)
-    hash_rows(column, k0, k1, out)
+    hash_rows(new_scratch(), column, k0, k1, out, np.zeros(1, np.uint32))
     return out

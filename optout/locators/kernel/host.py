@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from optout.compiled import compiled
+from optout.compiled import compiled, inlined
 from optout.locators.kernel.memory import load64
 from optout.locators.kernel.patterns import is_digit, lower
 from optout.locators.kernel.vector import WIDTH, copy_host_run
@@ -84,7 +84,7 @@ def _after_slashes(text: Any, at: int, end: int) -> int:
     return at
 
 
-@compiled
+@inlined
 def after_scheme(text: Any, end: int) -> int:
     """Where the host begins in `text[:end]`; -1 when the scheme is not http(s) or there is none."""
     if end >= 8:
@@ -218,7 +218,7 @@ def _plain_authority(text: Any, begin: int, end: int, out: Any, at: int) -> tupl
     return stop, at + size
 
 
-@compiled
+@inlined
 def read_authority(
     text: Any, begin: int, end: int, out: Any, at: int, clean: bool
 ) -> tuple[int, int, int, int]:

@@ -8,15 +8,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from optout.compiled import compiled
+from optout.compiled import compiled, inlined
 from optout.locators.kernel.arrow import Texts
 from optout.locators.kernel.host import HARD
-from optout.locators.kernel.memory import META, PAD, ROOM, Scratch, advance, copy_bytes, pointer
+from optout.locators.kernel.memory import FULL, META, PAD, ROOM, advance, copy_bytes, pointer
 from optout.locators.kernel.origin import host_rules, may_wrap, wrapped_text
 from optout.locators.kernel.packed import Packed
-from optout.locators.kernel.scan import END, HOST_END, PATH_END, SLASHES, canonicalise_row
-from optout.locators.kernel.siphash import sip, sip_prefixes
+from optout.locators.kernel.scan import END, HOST_END, PATH_END, SLASHES, START, canonicalise_row
+from optout.locators.kernel.scratch import Scratch
+from optout.locators.kernel.siphash import sip
 from optout.locators.kernel.variant import variant_row
+from optout.locators.kernel.vector import WIDTH, find_dots, first_bit
+from optout.locators.kernel.waiting import CAPACITY, hash_waiting, wait, waiting_pointers
 from optout.locators.rewrite import MAX_ORIGINS
 from optout.locators.status import MAX_BYTES, LocatorStatus
 from optout.words import SelectorKind
@@ -26,8 +29,10 @@ __all__ = ["Keys", "canonicalise_rows", "hash_rows", "probe_rows", "variant_rows
 _NULL = int(LocatorStatus.NULL)
 _TOO_LONG = int(LocatorStatus.TOO_LONG)
 _URL, _PREFIX, _DOMAIN = int(SelectorKind.URL), int(SelectorKind.PREFIX), int(SelectorKind.DOMAIN)
-_LOW = np.uint64(0xFFFFFFFF)
 _MOST_LABELS = 130
+_ONE = np.uint64(1)
+_AT_ONCE = 512
+_MADE, _WAITING = 0, 1
 
 
 class Keys(NamedTuple):
@@ -47,6 +52,7 @@ class _Asked(NamedTuple):
     k0: Any
     k1: Any
     room: int
+    """One more is there, for hashes that are no key or no check."""
 
 
 @compiled
@@ -79,10 +85,11 @@ def _buffers(scratch: Any) -> Any:
     return Scratch(
         pointer(scratch.text),
         pointer(scratch.clean),
-        pointer(scratch.canonical),
-        pointer(scratch.variant),
+        pointer(scratch.made),
         pointer(scratch.slashes),
         pointer(scratch.meta),
+        pointer(scratch.used),
+        waiting_pointers(scratch.waiting),
     )
 
 
@@ -103,6 +110,7 @@ def _read(packed: Any, column: Any, row: int, scratch: Any, out: Any) -> int:
     if size > MAX_BYTES:
         return _TOO_LONG
     text = advance(column.data, begin)
+    # Reading goes on behind the end.
     if begin + size + PAD > column.size:
         copy_bytes(column.data, begin, size, scratch.text, 0)
         text = scratch.text
@@ -120,53 +128,70 @@ def _put(out: Any, at: int, row: int, kind: int, level: int) -> None:
 @compiled
 def _level(scratch: Any, level: int) -> Any:
     """The canonical locator of a level, and where its parts end."""
-    return advance(scratch.canonical, level * ROOM), advance(scratch.meta, level * META)
+    meta = advance(scratch.meta, level * META)
+    return advance(scratch.made, meta[START]), meta
 
 
 @compiled
+def _wait(scratch: Any, begin: int, end: int, key: int, check: int) -> None:
+    """Have `made[begin:end]` hashed for the key and the check of two probes."""
+    scratch.used[_WAITING] = wait(scratch.waiting, scratch.used[_WAITING], begin, end - begin, key, check)
+
+
+@compiled
+def _hash(scratch: Any, asked: Any, out: Any) -> None:
+    """Hash all that waits."""
+    count = scratch.used[_WAITING]
+    hash_waiting(scratch.waiting, count, scratch.made, asked.k0, asked.k1, out.key, out.check)
+    scratch.used[_WAITING] = 0
+
+
+@inlined
 def _probe_url(
     packed: Any, scratch: Any, row: int, level: int, group: int, asked: Any, out: Any, at: int
 ) -> int:
     text, meta = _level(scratch, level)
-    plain = sip(text, PAD, meta[END], asked.k0, asked.k1)
-    key = plain
-    end = variant_row(packed, text, scratch.slashes, meta, group, scratch.variant)
-    if end:
-        key = sip(scratch.variant, PAD, end, asked.k0, asked.k1)
     _put(out, at, row, _URL, level)
-    out.key[at] = key
-    out.check[at] = plain & _LOW
+    begin, made = meta[START], scratch.used[_MADE]
+    end = variant_row(packed, text, scratch.slashes, meta, group, advance(scratch.made, made))
+    _wait(scratch, begin + PAD, begin + meta[END], asked.room if end else at, at)
+    if end:
+        _wait(scratch, made + PAD, made + end, at, asked.room)
+        scratch.used[_MADE] = made + end
     return at + 1
 
 
 @compiled
 def _probe_prefixes(scratch: Any, row: int, level: int, asked: Any, out: Any, at: int) -> int:
     text, meta = _level(scratch, level)
+    begin = meta[START]
     count = meta[SLASHES]
     path_end = meta[PATH_END]
     if text[path_end - 1] != 47:
         scratch.slashes[count] = path_end
         count += 1
-    sip_prefixes(text, PAD, scratch.slashes, count, asked.k0, asked.k1, advance(out.key, at))
-    for index in range(at, at + count):
-        _put(out, index, row, _PREFIX, level)
-    return at + count
+    for index in range(count):
+        _put(out, at, row, _PREFIX, level)
+        _wait(scratch, begin + PAD, begin + scratch.slashes[index], at, asked.room)
+        at += 1
+    return at
 
 
-@compiled
+@inlined
 def _probe_domains(scratch: Any, row: int, level: int, asked: Any, out: Any, at: int) -> int:
     text, meta = _level(scratch, level)
     end = meta[HOST_END]
-    last = end - 1
-    while text[last] != 46:
-        last -= 1
     begin = PAD
-    for index in range(PAD, last + 1):
-        if text[index] == 46:
+    for block in range(PAD, end, WIDTH):
+        dots = find_dots(text, block)
+        if end - block < WIDTH:
+            dots &= (_ONE << np.uint64(end - block)) - _ONE
+        while dots:
             _put(out, at, row, _DOMAIN, level)
-            out.key[at] = sip(text, begin, end, asked.k0, asked.k1)
+            _wait(scratch, meta[START] + begin, meta[START] + end, at, asked.room)
             at += 1
-            begin = index + 1
+            begin = block + first_bit(dots) + 1
+            dots &= dots - _ONE
     return at
 
 
@@ -183,14 +208,22 @@ def _same(scratch: Any, level: int, other: int) -> bool:
 
 
 @compiled
+def _begin_level(scratch: Any, level: int) -> Any:
+    """Where the canonical locator of a level goes, and the numbers of its parts."""
+    meta = advance(scratch.meta, level * META)
+    meta[START] = scratch.used[_MADE]
+    return advance(scratch.made, meta[START]), meta
+
+
+@compiled
 def _next_level(packed: Any, scratch: Any, level: int, proxies: int) -> int:
     """Unwrap the locator of `level` into the next; 0, or why there is no next (HARD: not by us)."""
     text, meta = _level(scratch, level)
     size = wrapped_text(packed, text, meta, proxies, scratch.text)
     if size == 0:
         return _NULL
-    inner, parts = _level(scratch, level + 1)
-    status = canonicalise_row(packed, scratch, scratch.text, size, inner, parts)
+    out, parts = _begin_level(scratch, level + 1)
+    status = canonicalise_row(packed, scratch, scratch.text, size, out, parts)
     if status:
         return status
     for other in range(level + 1):
@@ -208,8 +241,12 @@ def _probe_row(packed: Any, scratch: Any, row: int, asked: Any, out: Any, at: in
     """
     for level in range(MAX_ORIGINS + 1):
         text, meta = _level(scratch, level)
-        if at + meta[SLASHES] + _MOST_LABELS > asked.room:
+        scratch.used[_MADE] = meta[START] + meta[END]
+        most = meta[SLASHES] + _MOST_LABELS
+        if at + most > asked.room:
             return -1
+        if scratch.used[_WAITING] + most > CAPACITY:
+            _hash(scratch, asked, out)
         group, proxies = host_rules(packed, text, meta[HOST_END])
         if asked.kinds & 1:
             at = _probe_url(packed, scratch, row, level, group, asked, out, at)
@@ -240,12 +277,17 @@ def probe_rows(
     """
     tables, buffers, column = _tables(packed), _buffers(scratch), _column(texts)
     status_of = pointer(statuses)
-    wanted = _Asked(asked[0], asked[1], asked[2], len(keys.row))
+    wanted = _Asked(asked[0], asked[1], asked[2], len(keys.row) - 1)
     out = Keys(
         pointer(keys.row), pointer(keys.kind), pointer(keys.level), pointer(keys.key), pointer(keys.check)
     )
+    buffers.used[_MADE] = 0
     while row < column.rows:
-        status = _read(tables, column, row, buffers, buffers.canonical)
+        if buffers.used[_MADE] > FULL:
+            _hash(buffers, wanted, out)
+            buffers.used[_MADE] = 0
+        text, _ = _begin_level(buffers, 0)
+        status = _read(tables, column, row, buffers, text)
         if status == 0:
             end = _probe_row(tables, buffers, row, wanted, out, at)
             if end == -1:
@@ -258,6 +300,8 @@ def probe_rows(
         if status == HARD:
             break
         row += 1
+    # What was begun of a row that had no room goes where its probes will be.
+    _hash(buffers, wanted, out)
     return row, at
 
 
@@ -273,13 +317,13 @@ def canonicalise_rows(
     out, room = pointer(data), len(data)
     while row < column.rows:
         begin = ends[row]
-        status = _read(tables, column, row, buffers, buffers.canonical)
-        statuses[row] = status
-        size = buffers.meta[END] - PAD if status == 0 else 0
-        if status == HARD or begin + size > room:
+        if begin + ROOM > room:
             break
-        copy_bytes(buffers.canonical, PAD, size, out, begin)
-        ends[row + 1] = begin + size
+        status = _read(tables, column, row, buffers, advance(out, begin - PAD))
+        statuses[row] = status
+        if status == HARD:
+            break
+        ends[row + 1] = begin + (buffers.meta[END] - PAD if status == 0 else 0)
         row += 1
     return row
 
@@ -292,31 +336,36 @@ def variant_rows(packed: Any, scratch: Any, texts: Any, ends: Any, hard: Any, da
     for row in range(column.rows):
         begin = ends[row]
         ends[row + 1] = begin
-        status = _read(tables, column, row, buffers, buffers.canonical)
+        text, variant, meta = buffers.made, advance(buffers.made, ROOM), buffers.meta
+        status = _read(tables, column, row, buffers, text)
         if status:
             hard[row] = status != _NULL
             continue
-        text, meta = _level(buffers, 0)
         group, _ = host_rules(tables, text, meta[HOST_END])
-        end = variant_row(tables, text, buffers.slashes, meta, group, buffers.variant)
+        end = variant_row(tables, text, buffers.slashes, meta, group, variant)
         size = (end if end else meta[END]) - PAD
-        copy_bytes(buffers.variant if end else text, PAD, size, out, begin)
+        copy_bytes(variant if end else text, PAD, size, out, begin)
         ends[row + 1] = begin + size
 
 
 @compiled
-def hash_rows(texts: Any, k0: Any, k1: Any, out: Any) -> None:
-    """SipHash-1-3 of every row's bytes; 0 for a null."""
-    column = _column(texts)
-    readable = len(texts.data) - 8
+def hash_rows(scratch: Any, texts: Any, k0: Any, k1: Any, out: Any, ignored: Any) -> None:
+    """SipHash-1-3 of every row's bytes; 0 for a null. `ignored` is room for one check."""
+    column, waiting = _column(texts), waiting_pointers(scratch.waiting)
+    keys, checks = pointer(out), pointer(ignored)
+    count = 0
     for row in range(column.rows):
         if column.nulls and not column.valid[row]:
             continue
         begin, end = column.offsets[row], column.offsets[row + 1]
-        if end <= readable:
-            out[row] = sip(column.data, begin, end, k0, k1)
-        else:
+        if end + 8 > column.size:
             # The hash reads whole words; the last row of a buffer may have nothing behind it.
             copy = np.zeros(end - begin + 8, np.uint8)
             copy_bytes(column.data, begin, end - begin, pointer(copy), 0)
             out[row] = sip(pointer(copy), 0, end - begin, k0, k1)
+            continue
+        if count == _AT_ONCE:
+            hash_waiting(waiting, count, column.data, k0, k1, keys, checks)
+            count = 0
+        count = wait(waiting, count, begin, end - begin, row, 0)
+    hash_waiting(waiting, count, column.data, k0, k1, keys, checks)

@@ -1,4 +1,4 @@
-"""Pointers, unaligned 64-bit reads and writes, and the scratch memory of the kernel.
+"""Pointers, unaligned 64-bit reads and writes, and sizes of the kernel's buffers.
 
 Compiled functions hand each other plain pointers: arrays would be counted in and out at every call, which
 costs more than the work on a row. Only the loops see arrays, and those keep them alive.
@@ -6,9 +6,8 @@ costs more than the work on a row. Only the loops see arrays, and those keep the
 
 # mypy: disable-error-code="import-untyped,no-untyped-call"
 
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -17,14 +16,13 @@ from optout.compiled import compiled, inline_code
 from optout.locators.status import MAX_BYTES
 
 __all__ = [
+    "FULL",
     "META",
     "PAD",
     "ROOM",
-    "Scratch",
     "advance",
     "copy_bytes",
     "load64",
-    "new_scratch",
     "pointer",
     "store64",
 ]
@@ -35,7 +33,10 @@ PAD = 32
 ROOM = 3 * MAX_BYTES + 512 + 2 * PAD
 """Bytes of a canonical locator's buffer: a text of MAX_BYTES is three times as long once it is encoded."""
 
-META = 6
+FULL = 1 << 16
+"""Bytes of locators and keys after which their hashes are computed, to stay in the cache."""
+
+META = 7
 """Numbers kept of every canonical locator; `scan` names them."""
 
 
@@ -98,35 +99,3 @@ def copy_bytes(source: Any, start: int, size: int, target: Any, at: int) -> None
     while done < size:
         target[at + done] = source[start + done]
         done += 1
-
-
-class Scratch(NamedTuple):
-    """Buffers that one call works in: arrays outside of compiled code, pointers within.
-
-    `canonical` and `meta` have a row for the locator and for each of the origins that it wraps.
-    """
-
-    text: Any
-    """uint8: the text being read."""
-    clean: Any
-    """uint8: the same without references, blanks at the ends, tabs and line ends."""
-    canonical: Any
-    """uint8[4 * ROOM]: what was made of it, from PAD on."""
-    variant: Any
-    """uint8[ROOM]: its variant key, from PAD on."""
-    slashes: Any
-    """int64: where the slashes of the path stand."""
-    meta: Any
-    """int64[4 * META]: where its parts end."""
-
-
-def new_scratch() -> Scratch:
-    """Fresh buffers."""
-    return Scratch(
-        np.zeros(MAX_BYTES + 512, np.uint8),
-        np.zeros(MAX_BYTES + 512, np.uint8),
-        np.zeros(4 * ROOM, np.uint8),
-        np.zeros(ROOM, np.uint8),
-        np.zeros(MAX_BYTES + 8, np.int64),
-        np.zeros(4 * META, np.int64),
-    )

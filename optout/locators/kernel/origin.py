@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from optout.compiled import compiled
+from optout.compiled import compiled, inlined
 from optout.locators.kernel.memory import PAD, copy_bytes, load64
 from optout.locators.kernel.packed import KINDS, RULE
 from optout.locators.kernel.patterns import PATTERN, find_word, is_digit, lower, match, match_any
@@ -35,7 +35,7 @@ def _under(text: Any, begin: int, end: int, store: Any, first: int, size: int) -
     return True
 
 
-@compiled
+@inlined
 def host_rules(packed: Any, text: Any, host_end: int) -> tuple[int, int]:
     """The size group of the host `text[PAD:host_end]` (0: none of its own) and its proxies as bits."""
     slot = ((load64(text, host_end - 8) >> _SIXTEEN) * _SPREAD) >> _FIFTY_TWO
@@ -50,7 +50,7 @@ def host_rules(packed: Any, text: Any, host_end: int) -> tuple[int, int]:
     return group, bits
 
 
-@compiled
+@inlined
 def may_wrap(packed: Any, text: Any, meta: Any, proxies: int) -> bool:
     """Whether it is worth trying the rules: nearly always not."""
     if proxies or meta[FLAGS] & (COLON | HTTP):

@@ -44,13 +44,13 @@ class Packed(NamedTuple):
     hosts: Any
     """int64[n, 4]: begin and end of a host, its group or -1, its proxies as bits; by slot."""
     slots: Any
-    """int64[SLOTS + 1]: the first of the hosts of every slot (the hash of a host's last six bytes)."""
+    """uint16[SLOTS + 1]: the first of the hosts of every slot (the hash of a host's last six bytes)."""
     groups: Any
     """int64[n, 13]: ranges of last, segments, prefixes, suffixes, host, cut; whether the query is dropped."""
     longest: Any
     """int64[n]: the most bytes that a suffix pattern of the group can take."""
     suffix_heads: Any
-    """uint8[n, 256]: whether a suffix pattern of the group can begin with the byte."""
+    """uint64[n]: the eight bytes with which a suffix pattern of the group, or of every host, can begin."""
     segment_heads: Any
     """uint8[256]: whether a segment that is left out on every host can begin with the byte."""
     proxies: Any
@@ -119,7 +119,7 @@ def packed() -> Packed:
         slots,
         _table(group_rows),
         np.array([_longest(group.suffixes) for group in groups()], np.int64),
-        np.array([_heads(pattern[0] for pattern in group.suffixes) for group in groups()]).ravel(),
+        np.array([_suffix_heads((*common.suffixes, *group.suffixes)) for group in groups()], np.uint64),
         _heads(pattern[0] for pattern in groups()[0].segments),
         _table(proxy_rows),
         _everywhere(),
@@ -176,7 +176,7 @@ def _host_table(store: _Store) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"hosts of the tables need six bytes: {short}")
     rows = [[*store.add(host), *fields] for host, fields in ordered]
     counts = np.bincount([host_slot(host) for host, _ in ordered], minlength=SLOTS)
-    return _table(rows), np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return _table(rows), np.concatenate([[0], np.cumsum(counts)]).astype(np.uint16)
 
 
 def _sizes(token: str) -> tuple[int, int]:
@@ -213,6 +213,14 @@ def _heads(firsts: Iterable[str]) -> np.ndarray:
         else:
             heads[[ord(first.lower()), ord(first.upper())]] = 1
     return heads
+
+
+def _suffix_heads(patterns: Sequence[str]) -> int:
+    """The bytes with which the patterns can begin, as one number; some of them again where they are few."""
+    heads = np.flatnonzero(_heads(pattern[0] for pattern in patterns))
+    if len(heads) > 8:
+        raise ValueError(f"suffixes begin with {len(heads)} different bytes: eight is the most")
+    return int.from_bytes(np.resize(heads, 8).astype(np.uint8).tobytes(), "little")
 
 
 def _everywhere() -> np.ndarray:

@@ -6,7 +6,7 @@
 
 from typing import Any
 
-from optout.compiled import compiled
+from optout.compiled import compiled, inlined
 
 __all__ = [
     "PATTERN",
@@ -123,7 +123,7 @@ def match_any(store: Any, patterns: Any, first: int, last: int, text: Any, start
     return -1
 
 
-@compiled
+@inlined
 def match_whole(store: Any, patterns: Any, first: int, last: int, text: Any, start: int, limit: int) -> bool:
     """Whether one of the patterns matches the whole of `text[start:limit]`."""
     size = limit - start

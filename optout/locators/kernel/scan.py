@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from optout.compiled import compiled
+from optout.compiled import compiled, inlined
 from optout.locators.kernel.host import AGAIN, after_scheme, read_authority
 from optout.locators.kernel.memory import PAD
 from optout.locators.kernel.packed import TRACKING
@@ -28,11 +28,12 @@ __all__ = [
     "PIECES",
     "SIZES",
     "SLASHES",
+    "START",
     "canonicalise_row",
 ]
 
-HOST_END, NETLOC_END, PATH_END, END, SLASHES, FLAGS = range(6)
-"""Columns of `Scratch.meta`: where the parts end, how many slashes the path has, the flags."""
+START, HOST_END, NETLOC_END, PATH_END, END, SLASHES, FLAGS = range(7)
+"""Columns of `Scratch.meta`: where the buffer begins and the parts end, how many slashes, the flags."""
 
 COLON, HTTP, PIECES, SIZES = 1, 2, 4, 8
 """Flags: the path has a colon, a parameter may be an address, there is a query, a parameter may be a size."""
@@ -177,7 +178,7 @@ def _note_slashes(found: Any, start: int, slashes: Any, count: int) -> int:
     return total
 
 
-@compiled
+@inlined
 def _read_path(
     packed: Any, text: Any, at: int, end: int, out: Any, size: int, clean: bool, slashes: Any, meta: Any
 ) -> int:
@@ -260,7 +261,7 @@ def _end_piece(packed: Any, out: Any, begin: int, equals: int, size: int, meta: 
     return size
 
 
-@compiled
+@inlined
 def _read_query(
     packed: Any, text: Any, at: int, end: int, out: Any, size: int, clean: bool, meta: Any
 ) -> int:
@@ -319,7 +320,7 @@ def _has_dirt(text: Any, begin: int, end: int) -> bool:
     return False
 
 
-@compiled
+@inlined
 def _scan(packed: Any, text: Any, end: int, out: Any, clean: bool, slashes: Any, meta: Any) -> int:
     """Write the canonical form of `text[:end]` from `out[PAD]` on and fill `meta`; its status."""
     if end == 0:
@@ -357,11 +358,14 @@ def canonicalise_row(packed: Any, scratch: Any, text: Any, size: int, out: Any, 
     """
     if size > MAX_BYTES:
         return _TOO_LONG
-    status = _scan(packed, text, size, out, False, scratch.slashes, meta)
-    if status == 0:
-        return 0
-    # Whatever was wrong may look different once the text is cleaned: only then is it final.
-    size = clean_text(packed, text, size, scratch.clean)
-    if size < 0:
-        return _ENCODING
-    return _scan(packed, scratch.clean, size, out, True, scratch.slashes, meta)
+    clean = False
+    while True:
+        status = _scan(packed, text, size, out, clean, scratch.slashes, meta)
+        if status == 0 or clean:
+            return status
+        # Whatever was wrong may look different once the text is cleaned: only then is it final.
+        size = clean_text(packed, text, size, scratch.clean)
+        if size < 0:
+            return _ENCODING
+        text = scratch.clean
+        clean = True

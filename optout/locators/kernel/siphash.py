@@ -1,4 +1,4 @@
-"""SipHash-1-3 of byte ranges, and of all prefixes of a locator in one pass."""
+"""SipHash-1-3 of byte ranges."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ import numpy as np
 from optout.compiled import compiled
 from optout.locators.kernel.memory import load64
 
-__all__ = ["sip", "sip_prefixes"]
+__all__ = ["START", "sip"]
 
-_C0 = np.uint64(0x736F6D6570736575)
-_C1 = np.uint64(0x646F72616E646F6D)
-_C2 = np.uint64(0x6C7967656E657261)
-_C3 = np.uint64(0x7465646279746573)
+START = (0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573)
+"""What the halves of the key are combined with."""
+
+_C0, _C1, _C2, _C3 = (np.uint64(word) for word in START)
 _FF = np.uint64(0xFF)
 _ONE, _B13, _B16, _B17, _B21, _B32 = (np.uint64(bits) for bits in (1, 13, 16, 17, 21, 32))
 _B64 = np.uint64(64)
@@ -70,19 +70,3 @@ def sip(data: Any, start: int, end: int, k0: Any, k1: Any) -> Any:
         v0 ^= word
         at += 8
     return _finish(v0, v1, v2, v3, _last_word(data, at, size))
-
-
-@compiled
-def sip_prefixes(data: Any, start: int, ends: Any, count: int, k0: Any, k1: Any, out: Any) -> None:
-    """SipHash-1-3 of `data[start:ends[i]]` for ascending `ends`, each byte read once, into `out`."""
-    v0, v1, v2, v3 = k0 ^ _C0, k1 ^ _C1, k0 ^ _C2, k1 ^ _C3
-    at = start
-    for index in range(count):
-        size = ends[index] - start
-        whole = start + (size & ~7)
-        while at < whole:
-            word = load64(data, at)
-            v0, v1, v2, v3 = _round(v0, v1, v2, v3 ^ word)
-            v0 ^= word
-            at += 8
-        out[index] = _finish(v0, v1, v2, v3, _last_word(data, at, size))

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from optout.compiled import compiled
-from optout.locators.kernel.memory import PAD, copy_bytes
+from optout.compiled import compiled, inlined
+from optout.locators.kernel.memory import PAD
 from optout.locators.kernel.packed import ANY, GROUP, SIZE, STAMP
 from optout.locators.kernel.patterns import is_digit, lower, match_any, match_whole, name_classes
 from optout.locators.kernel.scan import END, FLAGS, NETLOC_END, PATH_END, PIECES, SIZES, SLASHES
+from optout.locators.kernel.vector import WIDTH, copy_blocks, find_any, last_bit
 from optout.locators.rewrite import MAX_SUFFIXES
 from optout.locators.tables import IMAGE_EXTENSIONS
 
@@ -20,6 +21,7 @@ __all__ = ["variant_row"]
 
 _LAST, _SEGMENTS, _PREFIXES, _SUFFIXES, _HOST, _CUT = 0, 2, 4, 6, 8, 10
 _DROP = 12
+_ONE, _ALL = np.uint64(1), np.uint64(2**64 - 1)
 _EXTENSIONS = (
     np.frombuffer(b"".join(ext.ljust(5, b"\0") for ext in IMAGE_EXTENSIONS), np.uint8).reshape(-1, 5).copy()
 )
@@ -51,15 +53,22 @@ def _extension(text: Any, begin: int, end: int) -> int:
     return end
 
 
-@compiled
+@inlined
 def _strip_suffix(packed: Any, group: int, text: Any, begin: int, end: int) -> int:
     """The end of the stem `text[begin:end]` without its shortest suffix that matches, if one does."""
     reach = max(packed.longest[0], packed.longest[group])
-    for at in range(end - 1, max(begin, end - 1 - reach), -1):
-        byte = text[at]
-        if packed.suffix_heads[byte] or packed.suffix_heads[256 * group + int(byte)]:
-            if _matches(packed, group, _SUFFIXES, text, at, end):
-                return at
+    first = max(begin, end - 1 - reach) + 1
+    block = end
+    while block > first:
+        block -= WIDTH
+        found = find_any(text, block, packed.suffix_heads[group])
+        if block < first:
+            found &= _ALL << np.uint64(first - block)
+        while found:
+            bit = last_bit(found)
+            if _matches(packed, group, _SUFFIXES, text, block + bit, end):
+                return block + bit
+            found ^= _ONE << np.uint64(bit)
     return end
 
 
@@ -79,7 +88,7 @@ def _ends_in_image(text: Any, begin: int, end: int) -> bool:
     return False
 
 
-@compiled
+@inlined
 def _name_parts(packed: Any, group: int, text: Any, begin: int, end: int) -> tuple[int, int, int]:
     """Begin and end of what is kept of the stem, and where the extension begins (`end`: none is kept)."""
     dot = _extension(text, begin, end)
@@ -143,6 +152,12 @@ def _drops_piece(packed: Any, text: Any, begin: int, end: int) -> bool:
     return bool(classes & STAMP) and _is_stamp(text, value, end)
 
 
+@inlined
+def _append(text: Any, begin: int, end: int, out: Any, size: int) -> int:
+    copy_blocks(text, begin, end - begin, out, size)
+    return size + end - begin
+
+
 @compiled
 def _write_query(packed: Any, text: Any, begin: int, end: int, out: Any, size: int) -> int:
     """Write the parameters that are kept of the query whose question mark is at `begin`."""
@@ -154,8 +169,7 @@ def _write_query(packed: Any, text: Any, begin: int, end: int, out: Any, size: i
             stop += 1
         if not _drops_piece(packed, text, at, stop):
             out[size] = separator
-            copy_bytes(text, at, stop - at, out, size + 1)
-            size += 1 + stop - at
+            size = _append(text, at, stop, out, size + 1)
             separator = 38
         at = stop + 1
     return size
@@ -179,7 +193,7 @@ def _cut(packed: Any, group: int, text: Any, begin: int, end: int) -> int:
     return end
 
 
-@compiled
+@inlined
 def _next_dropped(packed: Any, group: int, text: Any, slashes: Any, index: int, last: int) -> int:
     """The first slash from `index` on, before the last, whose segment is left out; or `last`."""
     while index < last:
@@ -191,13 +205,7 @@ def _next_dropped(packed: Any, group: int, text: Any, slashes: Any, index: int, 
     return index
 
 
-@compiled
-def _append(text: Any, begin: int, end: int, out: Any, size: int) -> int:
-    copy_bytes(text, begin, end - begin, out, size)
-    return size + end - begin
-
-
-@compiled
+@inlined
 def variant_row(packed: Any, text: Any, slashes: Any, meta: Any, group: int, out: Any) -> int:
     """Write the variant key of the locator `text[PAD:]` from `out[PAD]` on.
 

@@ -8,22 +8,28 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
-from optout.compiled import inline_code
+from optout.compiled import compiled, inline_code
 
 __all__ = [
     "WIDTH",
     "copy_block",
+    "copy_blocks",
     "copy_host_run",
     "copy_path_run",
     "copy_query_run",
     "count_bits",
+    "find_any",
+    "find_dots",
     "first_bit",
+    "last_bit",
 ]
 
 WIDTH = 32
 
 _BYTES = ir.VectorType(ir.IntType(8), WIDTH)
 _INT = ir.IntType(64)
+_LANE = ir.IntType(32)
+_LANES = ir.VectorType(_LANE, WIDTH)
 _LETTERS = (ord("a"), ord("z"))
 _CASE = 0x20
 
@@ -122,6 +128,56 @@ def copy_block(typingctx: Any, source: Any, start: Any, target: Any, at: Any) ->
         return context.get_dummy_value()
 
     return types.void(source, types.int64, target, types.int64), codegen
+
+
+@compiled
+def copy_blocks(source: Any, start: int, size: int, target: Any, at: int) -> None:
+    """Copy `size` bytes, and up to 31 more."""
+    done = 0
+    while done < size:
+        copy_block(source, start + done, target, at + done)
+        done += WIDTH
+
+
+@inline_code
+def find_dots(typingctx: Any, source: Any, start: Any) -> Any:
+    """Bits of the dots among 32 bytes."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        vector = builder.load(_place(builder, *args))
+        vector.align = 1
+        return _bits(builder, builder.icmp_unsigned("==", vector, _all(ord("."))))
+
+    return types.uint64(source, types.int64), codegen
+
+
+@inline_code
+def find_any(typingctx: Any, source: Any, start: Any, wanted: Any) -> Any:
+    """Bits of those of 32 bytes that are one of the eight bytes of the number `wanted`."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        vector = builder.load(_place(builder, args[0], args[1]))
+        vector.align = 1
+        found = None
+        for index in range(8):
+            byte = builder.trunc(builder.lshr(args[2], ir.Constant(_INT, 8 * index)), ir.IntType(8))
+            first = builder.insert_element(ir.Constant(_BYTES, ir.Undefined), byte, ir.Constant(_LANE, 0))
+            every = builder.shuffle_vector(first, first, ir.Constant(_LANES, [0] * WIDTH))
+            same = builder.icmp_unsigned("==", vector, every)
+            found = same if found is None else builder.or_(found, same)
+        return _bits(builder, found)
+
+    return types.uint64(source, types.int64, types.uint64), codegen
+
+
+@inline_code
+def last_bit(typingctx: Any, bits: Any) -> Any:
+    """The number of the highest bit that is set, of at least one."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.sub(ir.Constant(_INT, 63), builder.ctlz(args[0], ir.Constant(ir.IntType(1), 1)))
+
+    return types.int64(types.uint64), codegen
 
 
 @inline_code
