@@ -43,6 +43,13 @@ EXAMPLES = [
 ]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _compiled() -> None:
+    """Compile first: a fresh installation takes longer than Hypothesis grants an example."""
+    probe_keys(pa.array(["http://example.org"]), sip_key=KEY, kinds=KINDS)
+    hash_strings(pa.array(["a"]), KEY)
+
+
 def plain_status(url: bytes | None) -> tuple[int, str | None]:
     if url is None:
         return LocatorStatus.NULL, None

@@ -13,6 +13,7 @@ from optout.locators.kernel.loop import Keys, canonicalise_rows, hash_rows, prob
 from optout.locators.kernel.memory import PAD, ROOM
 from optout.locators.kernel.packed import packed
 from optout.locators.kernel.scratch import new_scratch
+from optout.locators.kernel.waiting import new_waiting
 from optout.locators.reference import canonical, host_of, host_suffixes, prefixes
 from optout.locators.rewrite import origins, variant_key
 from optout.locators.siphash import siphash13
@@ -295,5 +296,5 @@ def _hash_chunk(array: pa.Array, k0: np.uint64, k1: np.uint64) -> np.ndarray:
         return hashes
     column = texts(array)
     out = np.zeros(column.rows, np.uint64)
-    hash_rows(new_scratch(), column, k0, k1, out, np.zeros(1, np.uint32))
+    hash_rows(new_waiting(), column, k0, k1, out, np.zeros(1, np.uint32))
     return out

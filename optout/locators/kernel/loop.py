@@ -349,9 +349,9 @@ def variant_rows(packed: Any, scratch: Any, texts: Any, ends: Any, hard: Any, da
 
 
 @compiled
-def hash_rows(scratch: Any, texts: Any, k0: Any, k1: Any, out: Any, ignored: Any) -> None:
+def hash_rows(waiting: Any, texts: Any, k0: Any, k1: Any, out: Any, ignored: Any) -> None:
     """SipHash-1-3 of every row's bytes; 0 for a null. `ignored` is room for one check."""
-    column, waiting = _column(texts), waiting_pointers(scratch.waiting)
+    column, queue = _column(texts), waiting_pointers(waiting)
     keys, checks = pointer(out), pointer(ignored)
     count = 0
     for row in range(column.rows):
@@ -365,7 +365,7 @@ def hash_rows(scratch: Any, texts: Any, k0: Any, k1: Any, out: Any, ignored: Any
             out[row] = sip(pointer(copy), 0, end - begin, k0, k1)
             continue
         if count == _AT_ONCE:
-            hash_waiting(waiting, count, column.data, k0, k1, keys, checks)
+            hash_waiting(queue, count, column.data, k0, k1, keys, checks)
             count = 0
-        count = wait(waiting, count, begin, end - begin, row, 0)
-    hash_waiting(waiting, count, column.data, k0, k1, keys, checks)
+        count = wait(queue, count, begin, end - begin, row, 0)
+    hash_waiting(queue, count, column.data, k0, k1, keys, checks)
