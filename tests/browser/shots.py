@@ -11,7 +11,7 @@ FOLDER = Path("test-results", "screenshots")
 
 def main() -> int:
     os.environ["OPTOUT_SCREENSHOTS"] = str(FOLDER.resolve())
-    status = pytest.main([str(Path(__file__).with_name("test_pages.py")), "-p", "no:xdist"])
+    status = pytest.main([str(Path(__file__).with_name("test_pages.py"))])
     sys.stdout.write(f"{len(list(FOLDER.glob('*.png')))} pictures in {FOLDER}/\n")
     return int(status)
 
