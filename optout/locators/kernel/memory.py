@@ -33,7 +33,7 @@ PAD = 32
 ROOM = 3 * MAX_BYTES + 512 + 2 * PAD
 """Bytes of a canonical locator's buffer: a text of MAX_BYTES is three times as long once it is encoded."""
 
-FULL = 1 << 16
+FULL = 1 << 14
 """Bytes of locators and keys after which their hashes are computed, to stay in the cache."""
 
 META = 7
