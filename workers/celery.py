@@ -14,6 +14,7 @@ __all__ = ["app"]
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 _MODULES = [module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])]
 _EVERY_MINUTE = 60.0
+_EVERY_HOUR = 3600.0
 
 app = Celery("optout", include=[f"workers.{name}" for name in _MODULES if name != "celery"])
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -29,6 +30,7 @@ app.conf.beat_schedule = {
         "schedule": _EVERY_MINUTE,
         "options": {"expires": _EVERY_MINUTE},
     },
+    "forget-answers": {"task": "workers.upkeep.forget_answers", "schedule": _EVERY_HOUR},
 }
 # Binds the request id and the task's name to every line a task logs.
 app.steps["worker"].add(DjangoStructLogInitStep)
