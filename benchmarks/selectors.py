@@ -2,8 +2,8 @@
 
     python -m benchmarks.selectors [ROWS] [--checks]
 
-Runs in its own schema of the database that the settings name and leaves nothing behind. `--checks` also times
-the ways of making sure that a selector's claim exists.
+Runs in its own schema of the database that DATABASE_URL names, else in an embedded one, and leaves nothing
+behind. `--checks` also times the ways of making sure that a selector's claim exists.
 """
 
 import argparse
@@ -12,11 +12,15 @@ import io
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
+
+from benchmarks import common
+from config.embedded.postgres import Postgres
 
 BATCH = 100_000
 SELECTORS_PER_CLAIM = 4
@@ -46,20 +50,46 @@ def main() -> None:
     parser.add_argument("rows", nargs="?", type=int, default=5_000_000)
     parser.add_argument("--checks", action="store_true", help="also time three ways of checking the claims")
     arguments = parser.parse_args()
+    with database():
+        measure(arguments.rows, checks=arguments.checks)
+
+
+@contextmanager
+def database() -> Iterator[None]:
+    """The database that is configured, else an embedded one for as long as this lasts."""
+    if "DATABASE_URL" in os.environ:
+        yield
+        return
+    home = (common.HOME / "selectors").resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    postgres = Postgres(home)
+    with (home / "postgres.log").open("ab") as log:
+        postgres.start(log)
+    os.environ |= {"DATABASE_URL": postgres.url, "OPTOUT_DATA": str(home)}
+    try:
+        yield
+    finally:
+        postgres.stop()
+
+
+def measure(rows: int, *, checks: bool) -> None:
+    """Load and stream tables of `rows` selectors."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     import django
 
     django.setup()
+    from django.core.management import call_command
     from django.db import connection
 
+    call_command("migrate", verbosity=0)
     with connection.cursor() as cursor:
         cursor.execute(
             "SET statement_timeout = 0; DROP SCHEMA IF EXISTS benchmark CASCADE; CREATE SCHEMA benchmark"
         )
         try:
-            run(cursor, arguments.rows, "statement")
-            for check in ("foreign key", "none") if arguments.checks else ():
-                run(cursor, arguments.rows, check)
+            run(cursor, rows, "statement")
+            for check in ("foreign key", "none") if checks else ():
+                run(cursor, rows, check)
         finally:
             cursor.execute("DROP SCHEMA benchmark CASCADE")
 
