@@ -8,6 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+# As the command does, for ours and for the peers: read when Arrow is loaded.
+os.environ.setdefault("MIMALLOC_PURGE_DELAY", "-1")
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
