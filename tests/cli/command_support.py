@@ -16,7 +16,7 @@ from optout import keys
 from optout.exchange import read_claims
 from optout.snapshot import build_snapshot
 
-COMMAND = (sys.executable, "-m", "optout.cli")
+COMMAND = (sys.executable, "-m", "optout")
 CLAIMS = [
     {"selector": "domain", "value": "denied.example", "decision": "deny", "owner": "dora"},
     {"selector": "url", "value": "https://one.example/a.jpg", "decision": "deny", "owner": "anna"},

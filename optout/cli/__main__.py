@@ -1,3 +1,0 @@
-from optout.cli import main
-
-main()
