@@ -2,7 +2,7 @@
 # the browser tests when it is missing and we may.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-SOURCES := optout registry api workers config demo benchmarks tests manage.py
+SOURCES := optout trainer registry api workers config demo benchmarks tests manage.py
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run test lint format bench screenshots openapi wheel clean
