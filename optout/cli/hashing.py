@@ -9,7 +9,7 @@ from optout.cli.common import JsonOption
 from optout.errors import BadInput
 
 if TYPE_CHECKING:
-    from optout.pictures import Picture
+    from optout.hashes import Picture
 
 __all__ = ["hash_pictures"]
 
@@ -22,7 +22,7 @@ def hash_pictures(
 
     A picture that cannot be read does not stop the others; the exit code is 3 then.
     """
-    from optout.pictures import hash_picture
+    from optout.hashes import hash_picture
 
     failed = 0
     for path in paths:

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from optout import pictures
+from optout import hashes
 from optout.errors import BadInput, InvalidSelector
-from optout.pictures import Picture, View, format_fingerprint, hash_picture, parse_fingerprint
+from optout.hashes import Picture, View, format_fingerprint, hash_picture, parse_fingerprint
 
 
 def scene(width: int = 240, height: int = 160, seed: int = 0) -> Image.Image:
@@ -150,7 +150,7 @@ def test_too_many_bytes_and_a_missing_file_are_refused(
 ) -> None:
     with pytest.raises(BadInput, match=r"gone\.jpg cannot be read: No such file"):
         hash_picture(tmp_path / "gone.jpg")
-    monkeypatch.setattr(pictures, "MAX_BYTES", 100)
+    monkeypatch.setattr(hashes, "MAX_BYTES", 100)
     with pytest.raises(BadInput, match="more than 100 bytes"):
         hash_picture(encoded(scene()))
 
@@ -167,12 +167,12 @@ def test_tiny_pictures_have_hashes_too(size: tuple[int, int]) -> None:
 
 
 digits = "0123456789abcdef"
-hashes = st.tuples(
+view_hashes = st.tuples(
     st.text(digits, min_size=16, max_size=16), st.text(digits, min_size=64, max_size=64), st.integers(0, 100)
 )
 
 
-@given(st.dictionaries(st.sampled_from(["whole", "centre", "stripped"]), hashes, min_size=1))
+@given(st.dictionaries(st.sampled_from(["whole", "centre", "stripped"]), view_hashes, min_size=1))
 def test_a_fingerprint_reads_back(views: dict[str, tuple[str, str, int]]) -> None:
     given_views = tuple(View(name, *values) for name, values in views.items())
     assert parse_fingerprint(f" {format_fingerprint(given_views)}\n") == given_views
