@@ -185,7 +185,7 @@ def probes_of_fingerprint(row: int, text: str) -> PictureProbes:
     Raises:
         InvalidSelector: it is not a fingerprint (`invalid_fingerprint`).
     """
-    from optout.pictures import parse_fingerprint
+    from optout.hashes import parse_fingerprint
 
     views = parse_fingerprint(text)
     return probes_of_codes(

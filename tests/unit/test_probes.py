@@ -9,7 +9,7 @@ import skimage
 from PIL import Image
 
 from optout.errors import InvalidSelector
-from optout.pictures import hash_picture
+from optout.hashes import hash_picture
 from optout.probes import ORIENTATIONS, PictureProbes, probes_of_fingerprint, read_pdq, read_phash
 
 PICTURE = Path(skimage.__file__).parent / "data" / "rocket.jpg"
