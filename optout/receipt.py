@@ -22,7 +22,7 @@ from optout.keys import PrivateKey, PublicKey
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from optout.filter.results import ShardResult
+    from optout.filter.results import Described, ShardResult
 
 __all__ = [
     "PAYLOAD_TYPE",
@@ -117,12 +117,14 @@ def make_statement(
     top = top_domains(domains, TOP_DOMAINS)
     inputs = [
         {
-            "name": result.name,
-            "sha256": result.input_file.sha256,
-            "bytes": result.input_file.bytes,
-            "rows": result.counts.rows,
+            "name": name,
+            "sha256": file.sha256,
+            "bytes": file.bytes,
+            # Counted once, where a shard is several files.
+            "rows": result.counts.rows if number == 0 else 0,
         }
         for result in results
+        for number, (name, file) in enumerate(_own_file_first(result))
     ]
     return {
         "_type": STATEMENT_TYPE,
@@ -144,6 +146,10 @@ def make_statement(
             "tools": _tools(),
         },
     }
+
+
+def _own_file_first(result: ShardResult) -> list[tuple[str, Described]]:
+    return sorted(result.inputs.items(), key=lambda item: (item[0] != result.name, item[0]))
 
 
 def _tools() -> dict[str, str]:

@@ -16,8 +16,10 @@ from optout.engine import Question
 from optout.errors import BadInput, UsageError
 from optout.filter.atomic import ensure_directory, sha256_of, write_atomic
 from optout.filter.domains import merge_counts
-from optout.filter.marker import load_result, marker_of, read_domains, remove_output, still_holds
-from optout.filter.modes import Codec, MaskFormat, Mode
+from optout.filter.kinds import open_kind
+from optout.filter.marker import load_result, read_domains, still_holds
+from optout.filter.modes import Codec, DataFormat, MaskFormat, Mode
+from optout.filter.occupied import require_ours
 from optout.filter.pool import Failure, Task, run_tasks
 from optout.filter.results import Counts, ShardResult
 from optout.filter.settings import Settings, at_of, plan_of
@@ -49,6 +51,7 @@ class Summary:
         seconds: of this run.
         rows_done: rows that this run read.
         snapshot: its digest.
+        named: sentences about items that could not be judged, the first few of each shard.
         plan: snapshot, question and settings.
         out: the output directory.
         receipt, receipt_sha256: the receipt's path and digest; None without key or with failed shards.
@@ -61,6 +64,7 @@ class Summary:
     seconds: float
     rows_done: int
     snapshot: str
+    named: tuple[str, ...]
     plan: dict[str, Any]
     out: str
     receipt: str | None
@@ -75,6 +79,7 @@ class Summary:
             "shards": self.shards,
             "resumed": self.resumed,
             "failed": [failure._asdict() for failure in self.failed],
+            "error_items": list(self.named),
             "seconds": round(self.seconds, 3),
             "rows_per_s": round(self.rows_done / self.seconds) if self.seconds else 0,
             "snapshot": self.snapshot,
@@ -106,8 +111,9 @@ def filter_dataset(
     overwrite: bool = False,
     settings: Settings | None = None,
     progress: Callable[[int], object] | None = None,
+    data_format: DataFormat | str | None = None,
 ) -> Summary:
-    """Filter every Parquet shard that `source` names into the directory `out`.
+    """Filter every shard that `source` names into the directory `out`.
 
     A shard that an earlier run finished with the same snapshot, question and settings is not done again; if
     the question has no time, that run's time is carried on.
@@ -123,6 +129,7 @@ def filter_dataset(
         overwrite: do everything anew, whatever `out` holds of earlier runs.
         settings: what is kept, columns, codec; its mode is replaced by `mode`.
         progress: called with numbers of rows done.
+        data_format: what the source holds; None tells it by what is there.
 
     Raises:
         ShardsFailed: shards with bad input; the others are done, there is no receipt.
@@ -135,9 +142,9 @@ def filter_dataset(
     settings = replace(settings or Settings(), mode=Mode(mode))
     if settings.codec is not None and settings.codec not in list(Codec):
         raise UsageError(f"unknown codec {settings.codec!r}: {', '.join(Codec)}", code="unknown_codec")
-    run = _prepare(
-        source, Path(out), snapshot, question, settings, overwrite=overwrite, prove=signer is not None
-    )
+    shards = find_shards(source, Path(out), DataFormat(data_format) if data_format else None)
+    tasks = [_task(shard, Path(out), settings, prove=signer is not None) for shard in shards]
+    run = _prepare(tasks, Path(out), snapshot, question, settings, overwrite=overwrite)
     if progress is not None:
         progress(sum(result.counts.rows for result in run.finished.values()))
     where = snapshot if isinstance(snapshot, Snapshot) else Path(snapshot)
@@ -156,7 +163,7 @@ def filter_dataset(
 
 def _processes_for(tasks: list[Task]) -> int:
     """One a core, but none whose start would take longer than its share of the work."""
-    size = sum(task.shard.path.stat().st_size for task in tasks)
+    size = sum(task.shard.bytes for task in tasks)
     return min(len(os.sched_getaffinity(0)), 1 + size // _BYTES_WORTH_A_PROCESS)
 
 
@@ -184,17 +191,15 @@ class _Run:
 
 
 def _prepare(
-    source: str | Path,
+    tasks: list[Task],
     out: Path,
     where: Snapshot | str | Path,
     question: Question,
     settings: Settings,
     *,
     overwrite: bool,
-    prove: bool,
 ) -> _Run:
     snapshot = where if isinstance(where, Snapshot) else open_snapshot(where)
-    tasks = [_task(shard, out, settings, prove=prove) for shard in find_shards(source, out)]
     _require_distinct(tasks)
     earlier = {task.output: result for task in tasks if (result := load_result(task.out)) is not None}
     if not overwrite:
@@ -202,8 +207,8 @@ def _prepare(
     question = replace(question, at=at_of(question))
     plan = plan_of(snapshot.digest, question, settings)
     ensure_directory(out)
-    _require_ours(out, tasks, overwrite=overwrite)
-    finished = {} if overwrite else _finished(tasks, earlier, plan)
+    require_ours(out, [task.output for task in tasks], (RECEIPT_NAME, KEPT_UIDS), overwrite=overwrite)
+    finished = {} if overwrite else _finished(out, tasks, earlier, plan)
     run = _Run(out, snapshot, question, settings, plan, tasks, finished, _signers_of(where))
     if run.waiting:
         # A receipt must never stand beside files that it does not speak of.
@@ -213,8 +218,7 @@ def _prepare(
 
 
 def _task(shard: Shard, out: Path, settings: Settings, *, prove: bool) -> Task:
-    uids = settings.mode is Mode.MASK and settings.mask_format is MaskFormat.DATACOMP
-    name = Path(shard.name).with_suffix(".npy").as_posix() if uids else shard.name
+    name = open_kind(shard.kind).output(shard.name, settings)
     return Task(shard, name, out / name, prove)
 
 
@@ -231,29 +235,8 @@ def _carry_time_on(question: Question, earlier: Iterable[ShardResult]) -> Questi
     return question
 
 
-def _require_ours(out: Path, tasks: list[Task], *, overwrite: bool) -> None:
-    """Refuse a directory with files that no receipt could speak of; remove those of shards gone."""
-    expected = {task.output for task in tasks} | {RECEIPT_NAME, KEPT_UIDS}
-    for path in sorted(out.rglob("*")):
-        name = path.relative_to(out)
-        if path.is_dir() or any(part.startswith(".") for part in name.parts):
-            continue
-        marked = marker_of(path).exists()
-        if marked and name.as_posix() not in expected and overwrite:
-            remove_output(path)
-        elif name.as_posix() not in expected:
-            what = "is of an earlier run with other inputs" if marked else "was not written by a filter run"
-            advice = "use --overwrite or another --out" if marked else "choose another --out"
-            raise UsageError(f"{path} {what}; {advice}", code="output_exists")
-        elif not marked and not overwrite and path.name not in {RECEIPT_NAME, KEPT_UIDS}:
-            raise UsageError(
-                f"{path} is there already and no filter run finished it; use --overwrite or another --out",
-                code="output_exists",
-            )
-
-
 def _finished(
-    tasks: list[Task], earlier: dict[str, ShardResult], plan: dict[str, Any]
+    out: Path, tasks: list[Task], earlier: dict[str, ShardResult], plan: dict[str, Any]
 ) -> dict[str, ShardResult]:
     """The shards that need not be done again.
 
@@ -271,7 +254,7 @@ def _finished(
                 "use --overwrite or another --out",
                 code="other_run",
             )
-        if (result.proven or not task.prove) and still_holds(result, task.shard.path, task.out):
+        if (result.proven or not task.prove) and still_holds(result, task.shard.inputs, out):
             finished[task.output] = result
     return finished
 
@@ -301,6 +284,7 @@ def _summarise(
         seconds=time.monotonic() - started.clock,
         rows_done=sum(result.counts.rows for result in fresh),
         snapshot=run.snapshot.digest,
+        named=tuple(sentence for result in results for sentence in result.named),
         plan=run.plan,
         out=str(run.out),
         receipt=None,
@@ -319,7 +303,7 @@ def _sign(run: _Run, results: list[ShardResult], signer: PrivateKey, started_at:
     path = run.out / RECEIPT_NAME
     if path.exists() and signer_of(path) == signer.key_id:
         return path
-    outputs = [Subject(result.output, result.output_file.sha256) for result in results]
+    outputs = [Subject(name, file.sha256) for result in results for name, file in result.outputs.items()]
     if (run.out / KEPT_UIDS).exists():
         outputs.append(Subject(KEPT_UIDS, sha256_of(run.out / KEPT_UIDS)))
     domains = merge_counts(read_domains(run.out / result.output) for result in results)

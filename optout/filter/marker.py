@@ -1,10 +1,12 @@
 """Completion markers: what makes a filter run resumable.
 
 Beside the output `a.parquet` stands `.a.parquet.done.json`, written last, and `.a.parquet.domains.arrow` with
-the domains of the rows kept. Hidden files, because Parquet readers given the directory pass them by.
+the domains of the rows kept. Hidden files, because Parquet readers given the directory pass them by. While
+several files of one shard are given their names, `.a.tar.begun.json` lists them.
 """
 
 import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -15,9 +17,18 @@ import pyarrow as pa
 from optout.filter.atomic import sha256_of, write_atomic
 from optout.filter.results import Counts, Described, ShardResult
 
-__all__ = ["load_result", "marker_of", "read_domains", "remove_output", "still_holds", "write_marker"]
+__all__ = [
+    "begin",
+    "begun_files",
+    "load_result",
+    "marker_of",
+    "read_domains",
+    "remove_output",
+    "still_holds",
+    "write_marker",
+]
 
-VERSION = 1
+VERSION = 2
 
 
 def marker_of(output: Path) -> Path:
@@ -29,12 +40,31 @@ def _domains_of(output: Path) -> Path:
     return output.with_name(f".{output.name}.domains.arrow")
 
 
+def _begun_of(output: Path) -> Path:
+    return output.with_name(f".{output.name}.begun.json")
+
+
+def begin(output: Path, names: Iterable[str]) -> None:
+    """Note that files are about to get these names (relative to the output directory), for `begun_files`."""
+    content = json.dumps(sorted(names))
+    write_atomic(_begun_of(output), lambda part: part.write_text(content, encoding="utf-8"))
+
+
+def begun_files(output: Path) -> list[str]:
+    """Names of files that a run killed half-way may have left; none where a marker tells of them."""
+    try:
+        return [str(name) for name in json.loads(_begun_of(output).read_bytes())]
+    except (OSError, ValueError):
+        return []
+
+
 def write_marker(output: Path, result: ShardResult, domains: pa.Table | None) -> None:
     """Note that `output` is finished, and the domains of its rows if they were counted."""
     content = json.dumps({"version": VERSION, **asdict(result)}, indent=1, sort_keys=True)
     if domains is not None:
         write_atomic(_domains_of(output), partial(_write_domains, domains))
     write_atomic(marker_of(output), lambda part: part.write_text(content, encoding="utf-8"))
+    _begun_of(output).unlink(missing_ok=True)
 
 
 def _write_domains(domains: pa.Table, part: Path) -> None:
@@ -55,22 +85,42 @@ def load_result(output: Path) -> ShardResult | None:
         content: dict[str, Any] = json.loads(marker_of(output).read_bytes())
         if content.pop("version") != VERSION:
             return None
-        for key in ("input_file", "output_file"):
-            content[key] = Described(*content[key])
-        result = ShardResult(**{**content, "counts": Counts(**content["counts"])})
-    except (OSError, ValueError, TypeError, KeyError):
+        for key in ("inputs", "outputs"):
+            content[key] = {name: Described(*facts) for name, facts in content[key].items()}
+        content |= {"counts": Counts(**content["counts"]), "named": tuple(content["named"])}
+        result = ShardResult(**content)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
     return result if not result.proven or _domains_of(output).exists() else None
 
 
-def still_holds(result: ShardResult, source: Path, output: Path) -> bool:
-    """Whether input and output are still the files that the marker speaks of."""
-    return _is_same(source, result.input_file) and _is_same(output, result.output_file)
+def still_holds(result: ShardResult, inputs: Mapping[str, Path], outputs: Path) -> bool:
+    """Whether inputs and outputs are still the files that the marker speaks of.
+
+    Args:
+        result: of an earlier run.
+        inputs: the shard's files of today, by name.
+        outputs: the output directory.
+    """
+    if set(inputs) != set(result.inputs):
+        return False
+    pairs: Iterator[tuple[Path, Described]] = (
+        (path, described)
+        for found, told in (
+            (inputs, result.inputs),
+            ({name: outputs / name for name in result.outputs}, result.outputs),
+        )
+        for name, described in told.items()
+        for path in (found[name],)
+    )
+    return all(_is_same(path, described) for path, described in pairs)
 
 
-def remove_output(output: Path) -> None:
-    """Remove an output file and all that stands beside it."""
-    for path in (marker_of(output), _domains_of(output), output):
+def remove_output(output: Path, names: Iterable[str], root: Path) -> None:
+    """Remove the files `names` below `root`, and all that stands beside the output."""
+    for name in names:
+        (root / name).unlink(missing_ok=True)
+    for path in (marker_of(output), _domains_of(output), _begun_of(output)):
         path.unlink(missing_ok=True)
 
 

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-__all__ = ["Codec", "MaskFormat", "Mode"]
+__all__ = ["Codec", "DataFormat", "MaskFormat", "Mode"]
 
 
 class Mode(StrEnum):
@@ -34,3 +34,19 @@ class Codec(StrEnum):
     BROTLI = "brotli"
     LZ4 = "lz4"
     ZSTD = "zstd"
+
+
+class DataFormat(StrEnum):
+    """The kinds of data sets."""
+
+    PARQUET = "parquet"
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """How the names of its shards end."""
+        return _SUFFIXES[self]
+
+
+_SUFFIXES = {
+    DataFormat.PARQUET: (".parquet", ".parq", ".pq"),
+}

@@ -48,6 +48,7 @@ class _Work(NamedTuple):
     snapshot: Snapshot | Path
     question: Question
     settings: Settings
+    threads: int
 
 
 def run_tasks(
@@ -66,7 +67,8 @@ def run_tasks(
     Raises:
         OptoutError: what concerns all shards: a full disk, an output that cannot be written, a killed worker.
     """
-    work = _Work(snapshot, question, settings)
+    threads = max(1, len(os.sched_getaffinity(0)) // max(1, min(processes, len(tasks))))
+    work = _Work(snapshot, question, settings, threads)
     if processes <= 1 or len(tasks) <= 1 or isinstance(snapshot, Snapshot):
         opened = snapshot if isinstance(snapshot, Snapshot) else open_snapshot(snapshot)
         for task in tasks:
@@ -79,15 +81,15 @@ def _do(work: _Work, task: Task, progress: Callable[[int], object] | None) -> Sh
     shard = task.shard
     try:
         return filter_shard(
-            shard.path,
+            shard,
             task.out,
             work.snapshot,
             work.question,
             work.settings,
-            name=shard.name,
             output=task.output,
             prove=task.prove,
             progress=progress,
+            threads=work.threads,
         )
     except BadInput as error:
         return Failure(shard.name, error.code, str(error))
@@ -100,7 +102,7 @@ def _in_processes(
     rows: Queue[int] = context.Queue()
     with ProcessPoolExecutor(processes, context, _start_worker, (work, rows)) as executor:
         # Large shards first, so that no worker begins the largest one when the others are done.
-        ordered = sorted(tasks, key=lambda task: -task.shard.path.stat().st_size)
+        ordered = sorted(tasks, key=lambda task: -task.shard.bytes)
         waiting = {executor.submit(_do_in_worker, task) for task in ordered}
         try:
             while waiting:

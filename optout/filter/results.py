@@ -3,7 +3,10 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
-__all__ = ["Counts", "Described", "ShardResult"]
+__all__ = ["MOST_NAMED", "Counts", "Described", "ShardResult"]
+
+#: How many of the items of a shard that cannot be judged are told by name.
+MOST_NAMED = 20
 
 
 class Described(NamedTuple):
@@ -54,22 +57,32 @@ class ShardResult:
 
     Attributes:
         name: the input's name, relative to the source.
-        output: the output's name, relative to the output directory.
-        input_file, output_file: digest, size and time of both.
+        output: the output's name, relative to the output directory; the marker stands beside it.
+        inputs: every file read, by its name relative to the source: digest, size and time.
+        outputs: every file written, by its name relative to the output directory.
         counts: what became of the rows.
         plan: snapshot, question and settings, as `plan_of` gives them.
         seconds: how long it took.
+        proven: whether a receipt can speak of it: the digests are there.
+        named: sentences about items that could not be judged, each with the item's name; the first few.
     """
 
     name: str
     output: str
-    input_file: Described
-    output_file: Described
+    inputs: dict[str, Described]
+    outputs: dict[str, Described]
     counts: Counts
     plan: dict[str, Any]
     seconds: float
+    proven: bool
+    named: tuple[str, ...] = ()
 
     @property
-    def proven(self) -> bool:
-        """Whether a receipt can speak of it."""
-        return bool(self.output_file.sha256)
+    def input_file(self) -> Described:
+        """The shard's own file, for kinds of shards that are one file."""
+        return self.inputs[self.name]
+
+    @property
+    def output_file(self) -> Described:
+        """What was made of the shard's own file."""
+        return self.outputs[self.output]

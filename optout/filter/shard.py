@@ -5,7 +5,7 @@ multiprocessing, Ray or Spark map `filter_shard` over paths; nothing else is sha
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,83 +17,91 @@ from optout.errors import BadInput, OptoutError
 from optout.filter.atomic import sha256_of, write_atomic
 from optout.filter.columns import Found, find_columns
 from optout.filter.domains import DomainCounter
+from optout.filter.kinds import Job, Kind, Written, open_kind
 from optout.filter.marker import write_marker
+from optout.filter.modes import MaskFormat, Mode
 from optout.filter.parquet import Source
 from optout.filter.results import Counts, Described, ShardResult
 from optout.filter.settings import Settings, at_of, plan_of
 from optout.filter.sinks import Judged, Sink, columns_read, make_sink
+from optout.filter.source import Shard, shard_at
 from optout.snapshot import Snapshot, open_snapshot
 from optout.words import Outcome, SelectorKind
 
-__all__ = ["filter_shard"]
+__all__ = ["KIND", "count_rows", "filter_shard"]
 
 
 def filter_shard(
-    source: str | Path,
+    source: Shard | str | Path,
     out: str | Path,
     snapshot: Snapshot | str | Path,
     question: Question,
     settings: Settings | None = None,
     *,
-    name: str | None = None,
     output: str | None = None,
     prove: bool = True,
     progress: Callable[[int], object] | None = None,
+    threads: int = 1,
 ) -> ShardResult:
-    """Filter one Parquet file. `out` appears whole, and after it the marker `.<name>.done.json` beside it.
+    """Filter one shard. `out` appears whole, and after it the marker `.<name>.done.json` beside it.
 
     Args:
-        source: the input file.
+        source: the input file (a Parquet file, a tar, …; its companions are found beside it), or a `Shard`.
         out: the file to write; what was there is replaced.
         snapshot: an open one, or the directory of one.
         question: use, time, grade, names; without a time: now.
         settings: mode and what else; `Settings()` drops.
-        name: what to call the input in messages and in the receipt; its file name if not given.
         output: what to call the output in the receipt; its file name if not given.
         prove: take the digests and count the domains that a receipt needs; without, neither is known.
         progress: called with a number of rows each time that many more are done.
+        threads: how many may hash pictures at once.
 
     Raises:
-        BadInput: the file is empty, cut short, not Parquet, or lacks the columns.
+        BadInput: the file is empty, cut short, not what it should be, or lacks the columns.
         UsageError: the output cannot be written, or has a column that `annotate` adds.
         OptoutError: the disk is full.
     """
     started = time.perf_counter()
-    source, out, settings = Path(source), Path(out), settings or Settings()
-    name = name or source.name
+    out, settings = Path(out), settings or Settings()
+    shard = source if isinstance(source, Shard) else shard_at(Path(source))
     opened = snapshot if isinstance(snapshot, Snapshot) else open_snapshot(snapshot)
     question = replace(question, at=at_of(question))
-    before = _stat(source, name)
+    before = {name: _stat(path, name) for name, path in shard.inputs.items()}
     domains = DomainCounter() if prove else None
-    counts, digest = write_atomic(
-        out, lambda part: _write(_Job(source, name, opened, question, settings, domains, progress), part)
-    )
-    read = Described(sha256_of(source) if prove else "", *before)
-    if _stat(source, name) != before:
-        raise BadInput(f"{name}: the file changed while it was read", code="changed_input")
-    written = Described(digest, out.stat().st_size, out.stat().st_mtime_ns)
+    output = output or "/".join(out.parts[-len(Path(shard.name).parts) :])
+    job = Job(shard, out, output, opened, question, settings, domains, progress, threads)
+    written = open_kind(shard.kind).write(job)
     result = ShardResult(
-        name=name,
-        output=output or out.name,
-        input_file=read,
-        output_file=written,
-        counts=counts,
+        name=shard.name,
+        output=output,
+        inputs=_inputs(shard, before, prove=prove),
+        outputs={name: _described(job.place(name), digest) for name, digest in written.outputs.items()},
+        counts=written.counts,
         plan=plan_of(opened.digest, question, settings),
         seconds=round(time.perf_counter() - started, 3),
+        proven=prove,
+        named=written.named,
     )
     write_marker(out, result, domains.table() if domains is not None else None)
     return result
 
 
-@dataclass(frozen=True)
-class _Job:
-    source: Path
-    name: str
-    snapshot: Snapshot
-    question: Question
-    settings: Settings
-    domains: DomainCounter | None
-    progress: Callable[[int], object] | None
+def _inputs(shard: Shard, before: dict[str, tuple[int, int]], *, prove: bool) -> dict[str, Described]:
+    """The shard's files as they were read.
+
+    Raises:
+        BadInput: one was changed meanwhile (`changed_input`).
+    """
+    read = {name: sha256_of(path) if prove else "" for name, path in shard.inputs.items()}
+    for name, path in shard.inputs.items():
+        if _stat(path, name) != before[name]:
+            raise BadInput(f"{name}: the file changed while it was read", code="changed_input")
+    return {name: Described(digest, *before[name]) for name, digest in read.items()}
+
+
+def _described(path: Path, digest: str) -> Described:
+    found = path.stat()
+    return Described(digest, found.st_size, found.st_mtime_ns)
 
 
 def _stat(path: Path, name: str) -> tuple[int, int]:
@@ -104,9 +112,14 @@ def _stat(path: Path, name: str) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _write(job: _Job, part: Path) -> tuple[Counts, str]:
+def _write_parquet(job: Job) -> Written:
+    counts, digest = write_atomic(job.out, lambda part: _write(job, part))
+    return Written(counts, {job.output: digest})
+
+
+def _write(job: Job, part: Path) -> tuple[Counts, str]:
     """Fill `part`; returns the counts and the digest of what was written."""
-    with Source(job.source, job.name) as source:
+    with Source(job.shard.path, job.name) as source:
         found = find_columns(source.schema, job.settings.columns, job.name)
         sink = make_sink(part, source, job.settings, found, job.snapshot)
         try:
@@ -115,14 +128,14 @@ def _write(job: _Job, part: Path) -> tuple[Counts, str]:
         except BaseException:
             sink.abandon()
             raise
-    return counts, sha256_of(part) if job.domains is not None else ""
+    return counts, sha256_of(part) if job.prove else ""
 
 
-def _fill(job: _Job, source: Source, found: Found, sink: Sink) -> Counts:
+def _fill(job: Job, source: Source, found: Found, sink: Sink) -> Counts:
     counts = Counts()
     for judged in _judged(job, source, found, sink):
         sink.add(judged)
-        counts += _count(judged)
+        counts += count_rows(judged)
         if found.url is not None and job.domains is not None:
             job.domains.add(judged.batch.column(found.url), judged.keep)
         if job.progress is not None:
@@ -130,7 +143,7 @@ def _fill(job: _Job, source: Source, found: Found, sink: Sink) -> Counts:
     return counts
 
 
-def _judged(job: _Job, source: Source, found: Found, sink: Sink) -> Iterator[Judged]:
+def _judged(job: Job, source: Source, found: Found, sink: Sink) -> Iterator[Judged]:
     """The shard's rows with their answers, batch by batch; tells the sink where row groups end."""
     names = job.question.names != "ignore" and job.snapshot.first_words is not None
     columns = columns_read(job.settings, found, names=names)
@@ -143,7 +156,7 @@ def _judged(job: _Job, source: Source, found: Found, sink: Sink) -> Iterator[Jud
         sink.end_group()
 
 
-def _judge(job: _Job, batch: pa.RecordBatch, found: Found, *, names: bool) -> Verdicts:
+def _judge(job: Job, batch: pa.RecordBatch, found: Found, *, names: bool) -> Verdicts:
     def column(name: str | None) -> pa.Array | None:
         return None if name is None else batch.column(name)
 
@@ -160,7 +173,8 @@ def _judge(job: _Job, batch: pa.RecordBatch, found: Found, *, names: bool) -> Ve
         raise BadInput(f"{job.name}: {error}", code=error.code) from error
 
 
-def _count(judged: Judged) -> Counts:
+def count_rows(judged: Judged) -> Counts:
+    """What became of the rows of a batch."""
     outcome, keep = judged.verdicts.outcome, judged.keep
     failed = outcome == Outcome.ERROR
     by_outcome = np.bincount(outcome, minlength=len(Outcome))
@@ -181,3 +195,11 @@ def _count(judged: Judged) -> Counts:
 
 def _nonzero(counts: npt.NDArray[np.intp]) -> list[tuple[int, int]]:
     return [(number, count) for number, count in enumerate(counts.tolist()) if count]
+
+
+def _output_name(name: str, settings: Settings) -> str:
+    uids = settings.mode is Mode.MASK and settings.mask_format is MaskFormat.DATACOMP
+    return Path(name).with_suffix(".npy").as_posix() if uids else name
+
+
+KIND = Kind(companions=lambda path: [], output=_output_name, write=_write_parquet)
