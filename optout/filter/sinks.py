@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from optout.engine import ItemError, Verdicts
@@ -29,7 +28,6 @@ ANNOTATIONS = (
     pa.field("optout_claim", pa.string()),
     pa.field("optout_flag", pa.bool_()),
 )
-MASK_SCHEMA = pa.schema([("row", pa.int64()), ("decision", pa.string()), ("reason", pa.string())])
 #: What DataComp's resharder reads: the two halves of each uid, in order.
 UID = np.dtype("u8,u8")
 
@@ -38,9 +36,14 @@ def _label(words: type[SelectorKind] | type[ItemError], number: int) -> str | No
     return next((word.label for word in words if word and word == number), None)
 
 
+_WORD = pa.dictionary(pa.uint8(), pa.string())
 _OUTCOMES = pa.array([Outcome(number).label for number in range(len(Outcome))])
-_KINDS = pa.array([_label(SelectorKind, number) for number in range(16)])
-_ERRORS = pa.array([_label(ItemError, number) for number in range(max(ItemError) + 1)])
+_FIRST_ERROR = 16
+#: Why a row has its answer: the kinds of selectors, then the errors; "" where no word belongs to a number.
+_REASONS = pa.array(
+    [_label(SelectorKind, number) or "" for number in range(_FIRST_ERROR)]
+    + [_label(ItemError, number) or "" for number in range(max(ItemError) + 1)]
+)
 _BAD_DIGIT = 255
 _DIGITS = np.full(256, _BAD_DIGIT, np.uint8)
 _DIGITS[np.frombuffer(b"0123456789abcdef", np.uint8)] = range(16)
@@ -150,7 +153,7 @@ class _Annotate:
         flagged = pa.array(verdicts.flagged)
         added = [
             _OUTCOMES.take(pa.array(verdicts.outcome)),
-            _reasons(verdicts),
+            _reasons(verdicts).dictionary_decode(),
             _claims(self._snapshot, verdicts),
             flagged,
         ]
@@ -174,10 +177,10 @@ class _Annotate:
 class _Listing:
     """A small Parquet file, one row group for each of the shard's that has rows to list."""
 
-    def __init__(self, path: Path, schema: pa.Schema, settings: Settings) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, settings: Settings, **options: Any) -> None:
         self._schema = schema
         self._pending: list[pa.RecordBatch] = []
-        self._writer = pq.ParquetWriter(str(path), schema, compression=settings.codec or "zstd")
+        self._writer = pq.ParquetWriter(str(path), schema, compression=settings.codec or "zstd", **options)
 
     def _list(self, columns: list[pa.Array]) -> None:
         if len(columns[0]):
@@ -197,15 +200,24 @@ class _Listing:
 
 
 class _RowMask(_Listing):
+    """Numbers of rows, ascending, beside words of which there are few: texts only to those who read them."""
+
+    _SCHEMA = pa.schema([("row", pa.int64()), ("decision", _WORD), ("reason", _WORD)])
+
     def __init__(self, path: Path, settings: Settings) -> None:
-        super().__init__(path, MASK_SCHEMA, settings)
+        super().__init__(
+            path,
+            self._SCHEMA,
+            settings,
+            store_schema=False,
+            use_dictionary=["decision", "reason"],
+            column_encoding={"row": "DELTA_BINARY_PACKED"},
+        )
 
     def add(self, judged: Judged) -> None:
         rows = np.flatnonzero(~judged.keep)
-        taken = pa.array(rows)
-        decisions = _OUTCOMES.take(pa.array(judged.verdicts.outcome[rows]))
-        reasons = _reasons(judged.verdicts).take(taken)
-        self._list([pa.array(rows + judged.first), decisions, reasons])
+        decisions = pa.DictionaryArray.from_arrays(pa.array(judged.verdicts.outcome[rows]), _OUTCOMES)
+        self._list([pa.array(rows + judged.first), decisions, _reasons(judged.verdicts, rows)])
 
 
 class _RemovedIds(_Listing):
@@ -273,13 +285,12 @@ def _is_text(kind: Any) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind))
 
 
-def _reasons(verdicts: Verdicts) -> pa.Array:
-    """string[n]: kind of the selector that decided, or why the row cannot be judged, or null."""
-    kinds = _KINDS.take(pa.array(verdicts.kind))
-    failed = verdicts.outcome == Outcome.ERROR
-    if not failed.any():
-        return kinds
-    return pc.if_else(pa.array(failed), _ERRORS.take(pa.array(verdicts.error)), kinds)
+def _reasons(verdicts: Verdicts, rows: Any = slice(None)) -> pa.DictionaryArray:
+    """Of each row: kind of the selector that decided, or why the row cannot be judged, or null."""
+    failed = verdicts.outcome[rows] == Outcome.ERROR
+    kind = verdicts.kind[rows]
+    number = np.where(failed, verdicts.error[rows] + _FIRST_ERROR, kind) if failed.any() else kind
+    return pa.DictionaryArray.from_arrays(pa.array(number, pa.uint8(), mask=number == 0), _REASONS)
 
 
 def _claims(snapshot: Snapshot, verdicts: Verdicts) -> pa.Array:
