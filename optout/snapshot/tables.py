@@ -24,9 +24,11 @@ U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
 
-_BYTE, _INT = ir.IntType(8), ir.IntType(32)
+_BYTE, _INT, _LONG = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 INSERTION_LIMIT = 48
 BLOCK = 256
+#: Entries of a bucket that are compared at once; few buckets hold more.
+AT_ONCE = 8
 
 
 class Entries(NamedTuple):
@@ -164,6 +166,24 @@ def _prefetch(typingctx: Any, array: Any, index: Any) -> Any:
     return types.void(array, types.uint64), codegen
 
 
+@inline_code
+def _same_keys(typingctx: Any, table: Any, start: Any, key: Any) -> Any:
+    """Bits of those of the eight entries from `start` on that have this key, that of the first lowest."""
+    vector = ir.VectorType(_LONG, AT_ONCE)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        struct = cgutils.create_struct_proxy(signature.args[0])(context, builder, args[0])
+        place = builder.bitcast(builder.gep(struct.data, [args[1]]), vector.as_pointer())
+        entries = builder.load(place)
+        entries.align = 8
+        first = builder.insert_element(ir.Constant(vector, ir.Undefined), args[2], ir.Constant(_INT, 0))
+        lanes = ir.Constant(ir.VectorType(_INT, AT_ONCE), [0] * AT_ONCE)
+        found = builder.icmp_unsigned("==", entries, builder.shuffle_vector(first, first, lanes))
+        return builder.zext(builder.bitcast(found, ir.IntType(AT_ONCE)), _INT)
+
+    return types.uint32(table, types.uint32, types.uint64), codegen
+
+
 @compiled
 def _find(
     kinds: U8, wanted: int, keys: U64, table: U64, offsets: U32, shift: np.uint64, probe: U32, entry: U32
@@ -171,11 +191,13 @@ def _find(
     """Search the probes of kind `wanted`; returns how many hits there are, and writes those that fit.
 
     Three passes over a block of probes: which buckets, where they begin and end, what is in them. Each asks
-    for what the next one reads, so many cache misses are under way at once; comparing all of a bucket
-    instead of stopping at the first larger key keeps the branches predictable.
+    for what the next one reads, so many cache misses are under way at once. Eight entries are compared
+    whether the bucket has as many or not: what follows it has other top bits and cannot be taken for it, and
+    a branch is then only taken where something is found.
     """
     which, starts, ends = np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint32)
     size, room, hits, i = np.uint32(table.shape[0]), probe.shape[0], 0, 0
+    last = np.uint32(max(table.shape[0], AT_ONCE) - AT_ONCE)
     while i < keys.shape[0]:
         filled = 0
         while i < keys.shape[0] and filled < BLOCK:
@@ -191,8 +213,12 @@ def _find(
             # An unverified file must not lead out of the table.
             ends[j] = min(offsets[bucket + np.uint64(1)], size)
             _prefetch(table, np.uint64(min(starts[j], size - np.uint32(1))))
+            _prefetch(table, np.uint64(min(starts[j] + np.uint32(AT_ONCE - 1), size - np.uint32(1))))
         for j in range(filled):
             key = keys[which[j]]
+            if starts[j] <= last and ends[j] - starts[j] <= AT_ONCE and size >= AT_ONCE:
+                if not _same_keys(table, starts[j], key):
+                    continue
             for at in range(starts[j], ends[j]):
                 if table[at] == key:
                     if hits < room:
