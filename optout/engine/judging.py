@@ -52,7 +52,7 @@ def _judge_batch(snapshot: Snapshot, items: Items, question: Question, at: int) 
     outcome, winner = decide_rows(
         items.length, error, matches.row, _SPECIFICITY[matches.kind], matches.owner, counted
     )
-    kind, decided = np.zeros(items.length, np.uint8), winner >= 0
+    kind, decided = np.zeros(items.length, np.uint8), np.flatnonzero(winner >= 0)
     kind[decided] = matches.kind[winner[decided]]
     flagged = np.zeros(items.length, np.bool_)
     if flags_only:

@@ -216,9 +216,9 @@ def _find(
             _prefetch(table, np.uint64(min(starts[j] + np.uint32(AT_ONCE - 1), size - np.uint32(1))))
         for j in range(filled):
             key = keys[which[j]]
-            if starts[j] <= last and ends[j] - starts[j] <= AT_ONCE and size >= AT_ONCE:
-                if not _same_keys(table, starts[j], key):
-                    continue
+            at_once = starts[j] <= last and ends[j] - starts[j] <= AT_ONCE and size >= AT_ONCE
+            if at_once and not _same_keys(table, starts[j], key):
+                continue
             for at in range(starts[j], ends[j]):
                 if table[at] == key:
                     if hits < room:
