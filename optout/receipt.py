@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from optout import dsse
 from optout.errors import BadInput, DoesNotHold
 from optout.keys import PrivateKey, PublicKey
+from optout.parents import check_parents
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,9 +35,11 @@ __all__ = [
     "Subject",
     "Verification",
     "make_statement",
+    "open_statement",
     "read_statement",
     "sign_statement",
     "signer_of",
+    "statement_in",
     "verify_receipt",
 ]
 
@@ -71,7 +74,7 @@ class Finding(NamedTuple):
 
     Attributes:
         holds: whether it is as the receipt says.
-        what: `signature`, `statement`, `snapshot`, or the path of an output file.
+        what: `signature`, `snapshot`, `parent …` (a receipt that it came after), or an output file's path.
         code: `ok`, or why not: `unknown_key`, `bad_signature`, `changed_file`, `missing_file`, …
         detail: a sentence for people.
     """
@@ -100,6 +103,7 @@ def make_statement(
     snapshot: SnapshotFacts,
     domains: pa.Table,
     started: datetime,
+    parents: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
     """The statement about a finished run.
 
@@ -109,6 +113,7 @@ def make_statement(
         snapshot: what was asked.
         domains: the domains kept, a table of `optout.filter.domains.COUNT_SCHEMA`.
         started: when the run began; it ends now.
+        parents: receipts that the inputs came with, as `optout.parents.read_parents` gives them.
     """
     from optout.filter.domains import top_domains
     from optout.filter.results import Counts
@@ -144,6 +149,7 @@ def make_statement(
             "started": started.isoformat(timespec="seconds"),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "tools": _tools(),
+            "parents": [dict(parent) for parent in parents],
         },
     }
 
@@ -188,14 +194,27 @@ def read_statement(path: str | Path, trust: Sequence[PublicKey]) -> dict[str, An
         envelope = Path(path).read_bytes()
     except OSError as error:
         raise BadInput(f"cannot read the receipt {path}: {error.strerror}", code="no_such_file") from error
-    statement = json.loads(dsse.open_envelope(envelope, trust, PAYLOAD_TYPE))
-    kinds = (
-        (statement.get("_type"), statement.get("predicateType"))
-        if isinstance(statement, dict)
-        else (None, None)
-    )
+    return open_statement(envelope, trust, str(path))
+
+
+def open_statement(envelope: bytes, trust: Sequence[PublicKey], name: str = "the receipt") -> dict[str, Any]:
+    """The statement in a receipt's bytes, which errors call `name`; raises as `read_statement`."""
+    return statement_in(dsse.open_envelope(envelope, trust, PAYLOAD_TYPE), name)
+
+
+def statement_in(payload: bytes, name: str = "the receipt") -> dict[str, Any]:
+    """A payload as the statement of a filter run.
+
+    Raises:
+        DoesNotHold: it states something else (`wrong_statement`).
+    """
+    try:
+        statement = json.loads(payload)
+        kinds = statement["_type"], statement["predicateType"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        kinds = None, None
     if kinds != (STATEMENT_TYPE, PREDICATE_TYPE):
-        raise DoesNotHold(f"{path} states something else than a filter run: {kinds}", code="wrong_statement")
+        raise DoesNotHold(f"{name} states something else than a filter run: {kinds}", code="wrong_statement")
     return dict(statement)
 
 
@@ -206,7 +225,7 @@ def verify_receipt(
     *,
     snapshot: str | Path | None = None,
 ) -> Verification:
-    """Check a receipt against the files in `data`, and against a snapshot if one is given.
+    """Check a receipt against the files in `data`, those it came after, and a snapshot if one is given.
 
     Everything is read anew. If the signature does not hold nothing else is looked at, since nobody vouches
     for what the receipt says. Hidden files are passed by, as Parquet readers do.
@@ -224,6 +243,7 @@ def verify_receipt(
         Finding(True, "signature", "ok", f"signed by a trusted key ({(signer_of(Path(path)) or '')[:16]})")
     ]
     findings += _check_files(statement, Path(data), Path(path))
+    findings += check_parents(statement["predicate"], trust)
     if snapshot is not None:
         findings.append(_check_snapshot(statement["predicate"]["snapshot"]["digest"], Path(snapshot), trust))
     return Verification(findings, statement)

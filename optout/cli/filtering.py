@@ -58,6 +58,14 @@ def filter_command(
     key: Annotated[
         Path | None, typer.Option(help="The private key (PEM) that signs the receipt.", show_default=False)
     ] = None,
+    parent_receipt: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--parent-receipt",
+            help="Receipt of the filter run this data came from; the new one carries it. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     at: AtOption = None,
     min_grade: GradeOption = 0,
     names: NamesOption = NamesRule.FLAG,
@@ -133,6 +141,7 @@ def filter_command(
                 overwrite=overwrite,
                 settings=settings,
                 progress=progress,
+                parents=parent_receipt or (),
             )
         except ShardsFailed as failure:
             return _show_failures(failure, as_json=as_json)

@@ -3,7 +3,7 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 
 from optout import dsse
 from optout.engine import Question
-from optout.errors import BadInput, UsageError
+from optout.errors import BadInput, DoesNotHold, UsageError
 from optout.filter.atomic import ensure_directory, sha256_of, write_atomic
 from optout.filter.domains import merge_counts
 from optout.filter.kinds import open_kind
@@ -26,7 +26,15 @@ from optout.filter.settings import Settings, at_of, plan_of
 from optout.filter.sinks import save_uids
 from optout.filter.source import Shard, find_shards
 from optout.keys import PrivateKey, load_private
-from optout.receipt import RECEIPT_NAME, SnapshotFacts, Subject, make_statement, sign_statement, signer_of
+from optout.parents import digests_of, read_parents
+from optout.receipt import (
+    RECEIPT_NAME,
+    SnapshotFacts,
+    Subject,
+    make_statement,
+    read_statement,
+    sign_statement,
+)
 from optout.snapshot import Snapshot, open_snapshot
 from optout.snapshot.manifest import ENVELOPE_NAME, PAYLOAD_TYPE
 
@@ -112,6 +120,7 @@ def filter_dataset(
     settings: Settings | None = None,
     progress: Callable[[int], object] | None = None,
     data_format: DataFormat | str | None = None,
+    parents: Sequence[str | Path] = (),
 ) -> Summary:
     """Filter every shard that `source` names into the directory `out`.
 
@@ -130,15 +139,20 @@ def filter_dataset(
         settings: what is kept, columns, codec; its mode is replaced by `mode`.
         progress: called with numbers of rows done.
         data_format: what the source holds; None tells it by what is there.
+        parents: receipts of the filter runs that the source came from; the new receipt carries them.
 
     Raises:
         ShardsFailed: shards with bad input; the others are done, there is no receipt.
         BadInput: nothing to filter, a bad key.
-        UsageError: `out` holds something else, or the output of another snapshot or question.
+        UsageError: `out` holds something else, or the output of another snapshot or question; parents but no
+            key.
         OptoutError: the disk is full.
     """
     started = _Start(time.monotonic(), datetime.now(UTC))
     signer = load_private(key) if isinstance(key, str | Path) else key
+    earlier = read_parents(parents)
+    if earlier and signer is None:
+        raise UsageError("a parent receipt is carried by a receipt: give a key to sign one", code="no_key")
     settings = replace(settings or Settings(), mode=Mode(mode))
     if settings.codec is not None and settings.codec not in list(Codec):
         raise UsageError(f"unknown codec {settings.codec!r}: {', '.join(Codec)}", code="unknown_codec")
@@ -156,7 +170,7 @@ def filter_dataset(
     if settings.mode is Mode.MASK and settings.mask_format is MaskFormat.DATACOMP:
         _merge_uids(run.out, results)
     if signer is not None:
-        receipt = _sign(run, results, signer, started.at)
+        receipt = _sign(run, results, signer, started.at, earlier)
         summary = replace(summary, receipt=str(receipt), receipt_sha256=sha256_of(receipt))
     return replace(summary, seconds=time.monotonic() - started.clock)
 
@@ -298,10 +312,16 @@ def _merge_uids(out: Path, results: list[ShardResult]) -> None:
     write_atomic(out / KEPT_UIDS, lambda part: save_uids(part, halves))
 
 
-def _sign(run: _Run, results: list[ShardResult], signer: PrivateKey, started_at: datetime) -> Path:
-    """Write the receipt; one that stands there for the same finished files by the same key stays."""
+def _sign(
+    run: _Run,
+    results: list[ShardResult],
+    signer: PrivateKey,
+    started_at: datetime,
+    parents: Sequence[Mapping[str, str]],
+) -> Path:
+    """Write the receipt; one that stands there for the same files and parents by the same key stays."""
     path = run.out / RECEIPT_NAME
-    if path.exists() and signer_of(path) == signer.key_id:
+    if path.exists() and _stands(path, signer, [parent["sha256"] for parent in parents]):
         return path
     outputs = [Subject(name, file.sha256) for result in results for name, file in result.outputs.items()]
     if (run.out / KEPT_UIDS).exists():
@@ -313,9 +333,18 @@ def _sign(run: _Run, results: list[ShardResult], signer: PrivateKey, started_at:
         snapshot=_facts(run),
         domains=domains,
         started=started_at,
+        parents=parents,
     )
     write_atomic(path, lambda part: part.write_bytes(sign_statement(statement, signer)))
     return path
+
+
+def _stands(path: Path, signer: PrivateKey, parents: list[str]) -> bool:
+    try:
+        predicate = read_statement(path, [signer.public])["predicate"]
+    except DoesNotHold:
+        return False
+    return digests_of(predicate) == parents
 
 
 def _facts(run: _Run) -> SnapshotFacts:
