@@ -27,13 +27,20 @@ help:  ## Print this help
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
+.venv/.img2dataset: .venv/pyvenv.cfg requirements-img2dataset.txt
+	@echo "Installing img2dataset into .venv/img2dataset (half a minute, once) …"
+	@$(PYTHON) -m venv --clear --without-pip .venv/img2dataset
+	@$(BIN)/pip --python .venv/img2dataset install --quiet --disable-pip-version-check --no-deps --no-compile \
+		-r requirements-img2dataset.txt
+	@touch $@
+
 demo: .venv/.run  ## Watch the whole story: claims, snapshot, filter, receipt (ONCE=1 exits, DATA=some.parquet uses yours)
 	@$(BIN)/python -m demo $(if $(ONCE),--once) $(if $(DATA),--data "$(DATA)")
 
 run: .venv/.run  ## Start the registry on this machine; nothing to configure
 	@$(BIN)/python manage.py serve
 
-test: .venv/.dev  ## Run every test: unit, command, server, browser, end to end
+test: .venv/.dev .venv/.img2dataset  ## Run every test: unit, command, server, browser, end to end
 	@deploy/ensure-chromium
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
