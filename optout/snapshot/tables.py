@@ -16,6 +16,7 @@ from numba import types
 from numba.core import cgutils
 
 from optout.compiled import compiled, inline_code
+from optout.machine import prefetch
 
 __all__ = ["Entries", "LocatorTable", "bucket_bits", "fault", "find", "make_table"]
 
@@ -24,7 +25,7 @@ U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
 
-_BYTE, _INT, _LONG = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+_INT, _LONG = ir.IntType(32), ir.IntType(64)
 INSERTION_LIMIT = 48
 BLOCK = 256
 #: Entries of a bucket that are compared at once; few buckets hold more.
@@ -151,22 +152,6 @@ def _index(key: U64, bits: int) -> U32:
 
 
 @inline_code
-def _prefetch(typingctx: Any, array: Any, index: Any) -> Any:
-    """Ask for the cache line of `array[index]`, to be read soon."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        struct = cgutils.create_struct_proxy(signature.args[0])(context, builder, args[0])
-        place = builder.bitcast(builder.gep(struct.data, [args[1]]), _BYTE.as_pointer())
-        kind = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), _INT, _INT, _INT])
-        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        # Read, keep it in every level, data.
-        builder.call(prefetch, [place, _INT(0), _INT(3), _INT(1)])
-        return context.get_dummy_value()
-
-    return types.void(array, types.uint64), codegen
-
-
-@inline_code
 def _same_keys(typingctx: Any, table: Any, start: Any, key: Any) -> Any:
     """Bits of those of the eight entries from `start` on that have this key, that of the first lowest."""
     vector = ir.VectorType(_LONG, AT_ONCE)
@@ -204,7 +189,7 @@ def _find(
             which[filled] = i
             wants = kinds[i] == wanted
             if wants:
-                _prefetch(offsets, keys[i] >> shift)
+                prefetch(offsets, keys[i] >> shift)
             filled += wants
             i += 1
         for j in range(filled):
@@ -212,8 +197,8 @@ def _find(
             starts[j] = offsets[bucket]
             # An unverified file must not lead out of the table.
             ends[j] = min(offsets[bucket + np.uint64(1)], size)
-            _prefetch(table, np.uint64(min(starts[j], size - np.uint32(1))))
-            _prefetch(table, np.uint64(min(starts[j] + np.uint32(AT_ONCE - 1), size - np.uint32(1))))
+            prefetch(table, np.uint64(min(starts[j], size - np.uint32(1))))
+            prefetch(table, np.uint64(min(starts[j] + np.uint32(AT_ONCE - 1), size - np.uint32(1))))
         for j in range(filled):
             key = keys[which[j]]
             at_once = starts[j] <= last and ends[j] - starts[j] <= AT_ONCE and size >= AT_ONCE

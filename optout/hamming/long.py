@@ -1,0 +1,257 @@
+"""An exact index of 256-bit codes, and a scan for radii that an index does not help with.
+
+The codes are held once. For each of eleven chunks a table lists the entries by that chunk's bits, with the
+bounds of the buckets; a query visits the buckets whose chunk is near its own, and compares the codes there.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from optout.compiled import compiled, inlined
+from optout.hamming.found import Found, joined
+from optout.hamming.plan import bucket_bits, chunks_of, masks_of, thresholds_of
+from optout.machine import ones, prefetch
+
+__all__ = ["CHUNKS", "INDEXED_RADIUS", "LongIndex", "fault", "make_index", "search"]
+
+U8 = npt.NDArray[np.uint8]
+U32 = npt.NDArray[np.uint32]
+U64 = npt.NDArray[np.uint64]
+I64 = npt.NDArray[np.int64]
+
+CHUNKS = chunks_of(256, 11)
+#: The widest radius for which visiting buckets is less work than comparing every code.
+INDEXED_RADIUS = 40
+#: Queries searched before their results are put in order.
+BLOCK = 2048
+#: Codes compared with all queries of a block while they are in the nearest cache.
+STRIDE = 512
+#: Candidates of one query that are fetched before the first is compared.
+WAITING = 1 << 12
+
+
+class LongIndex(NamedTuple):
+    """Codes and tables, mapped from files or in memory.
+
+    Attributes:
+        code: uint64[n, 4], in any order.
+        entries: for each chunk uint32[n], the entries ascending by the chunk's top bits, then by number.
+        offsets: for each chunk uint32[2**bits + 1], where the entries begin whose top bits are the index.
+    """
+
+    code: U64
+    entries: tuple[U32, ...]
+    offsets: tuple[U32, ...]
+
+
+def make_index(code: U64) -> LongIndex:
+    """Index n codes uint64[n, 4]; an entry's number is its place among them."""
+    bits = [bucket_bits(chunk, len(code)) for chunk in CHUNKS]
+    made = [_table(code, chunk.start, b) for chunk, b in zip(CHUNKS, bits, strict=True)]
+    return LongIndex(code, tuple(entries for entries, _ in made), tuple(offsets for _, offsets in made))
+
+
+@compiled
+def _table(code: U64, start: int, bits: int) -> tuple[U32, U32]:
+    offsets = np.zeros((1 << bits) + 1, np.uint32)
+    for i in range(code.shape[0]):
+        offsets[_bits_at(code, i, start, bits) + np.uint64(1)] += np.uint32(1)
+    for b in range(1, offsets.shape[0]):
+        offsets[b] += offsets[b - 1]
+    place = offsets[:-1].copy()
+    entries = np.empty(code.shape[0], np.uint32)
+    for i in range(code.shape[0]):
+        bucket = _bits_at(code, i, start, bits)
+        entries[place[bucket]] = i
+        place[bucket] += np.uint32(1)
+    return entries, offsets
+
+
+@inlined
+def _bits_at(code: U64, i: int, start: int, bits: int) -> np.uint64:
+    """`bits` bits of code `i` from the one at `start` on; the highest of the first word is at 0."""
+    word, off = start >> 6, np.uint64(start & 63)
+    found = code[i, word] << off
+    if off and word < 3:
+        found |= code[i, word + 1] >> (np.uint64(64) - off)
+    return np.uint64(found >> np.uint64(64 - bits))
+
+
+def search(index: LongIndex, queries: U64, radius: int) -> Found:
+    """All entries within `radius` bits of each query, exactly.
+
+    Args:
+        index: what is searched.
+        queries: uint64[q, 4].
+        radius: up to `INDEXED_RADIUS` by the tables; beyond it every code is compared with every query.
+    """
+    queries = np.ascontiguousarray(queries)
+    blocks = range(0, len(queries), BLOCK)
+    parts = [_search_block(index, queries[first : first + BLOCK], first, radius) for first in blocks]
+    return joined(parts)
+
+
+def _search_block(index: LongIndex, queries: U64, first: int, radius: int) -> Found:
+    if radius > INDEXED_RADIUS:
+        return _near(queries, index.code, radius).in_order(first)
+    return _visited(index, queries, radius).in_order(first)
+
+
+def _visited(index: LongIndex, queries: U64, radius: int) -> Found:
+    bits = [(len(offsets) - 1).bit_length() - 1 for offsets in index.offsets]
+    limits = thresholds_of(radius, len(CHUNKS))
+    plan = np.array([[chunk.start for chunk in CHUNKS], bits, limits], np.int64).T.copy()
+    found = []
+    for at, (entries, offsets) in enumerate(zip(index.entries, index.offsets, strict=True)):
+        if limits[at] >= 0:
+            masks = masks_of(bits[at], limits[at])
+            found.append(_near(queries, index.code, entries, offsets, masks, radius, plan[: at + 1]))
+    return joined(found)
+
+
+def _near(queries: U64, code: U64, *table: Any) -> Found:
+    """What one table finds and no earlier one does; with no table what a scan finds."""
+    room = 64 + len(queries)
+    while True:
+        found = Found.empty(room)
+        hits: Any = (_visit if len(table) > 1 else _scan)(queries, code, *table, *found)
+        if hits <= room:
+            return Found(found.query[:hits], found.entry[:hits], found.distance[:hits])
+        room = int(hits)
+
+
+@compiled
+def _visit(
+    queries: U64,
+    code: U64,
+    entries: U32,
+    offsets: U32,
+    masks: U32,
+    radius: int,
+    plan: I64,
+    query: U32,
+    entry: U32,
+    distance: U8,
+) -> int:
+    """Returns how many hits there are, and writes those that fit.
+
+    Four passes a query: which buckets, where they begin and end, which entries are there, and how far their
+    codes are. Each asks for what the next one reads. `plan` int64[k, 3] has start, bits and threshold of the
+    chunks up to the table's own.
+    """
+    count, size, hits = masks.shape[0], np.uint32(code.shape[0]), 0
+    begins, ends = np.empty(count, np.uint32), np.empty(count, np.uint32)
+    waiting = np.empty(WAITING, np.uint32)
+    start, bits = plan[-1, 0], plan[-1, 1]
+    for i in range(queries.shape[0]):
+        home = _bits_at(queries, i, start, bits)
+        for j in range(count):
+            prefetch(offsets, home ^ np.uint64(masks[j]))
+        for j in range(count):
+            bucket = home ^ np.uint64(masks[j])
+            begins[j] = offsets[bucket]
+            # An unverified file must not lead out of the table.
+            ends[j] = min(offsets[bucket + np.uint64(1)], size)
+            prefetch(entries, np.uint64(min(begins[j], size - np.uint32(1))))
+        filled = 0
+        for j in range(count):
+            for at in range(begins[j], ends[j]):
+                if filled == WAITING:
+                    hits = _compare(queries, i, code, waiting, radius, plan, query, entry, distance, hits)
+                    filled = 0
+                waiting[filled] = min(entries[at], size - np.uint32(1))
+                prefetch(code, np.uint64(waiting[filled]) << np.uint64(2))
+                filled += 1
+        hits = _compare(queries, i, code, waiting[:filled], radius, plan, query, entry, distance, hits)
+    return hits
+
+
+@compiled
+def _compare(
+    queries: U64,
+    i: int,
+    code: U64,
+    waiting: U32,
+    radius: int,
+    plan: I64,
+    query: U32,
+    entry: U32,
+    distance: U8,
+    hits: int,
+) -> int:
+    """Compare query `i` with the entries that wait; returns how many hits there are by now."""
+    most, room = np.uint64(radius), query.shape[0]
+    a, b, c, d = queries[i, 0], queries[i, 1], queries[i, 2], queries[i, 3]
+    for at in waiting:
+        apart = ones(code[at, 0] ^ a) + ones(code[at, 1] ^ b) + ones(code[at, 2] ^ c) + ones(code[at, 3] ^ d)
+        if apart <= most and _fresh(queries, i, code, at, plan):
+            if hits < room:
+                query[hits] = i
+                entry[hits] = at
+                distance[hits] = apart
+            hits += 1
+    return hits
+
+
+@compiled
+def _fresh(queries: U64, i: int, code: U64, at: int, plan: I64) -> bool:
+    """Whether no table before the last of `plan` finds the entry."""
+    for k in range(plan.shape[0] - 1):
+        start, bits = plan[k, 0], plan[k, 1]
+        apart = _bits_at(queries, i, start, bits) ^ _bits_at(code, at, start, bits)
+        if np.int64(ones(apart)) <= plan[k, 2]:
+            return False
+    return True
+
+
+@compiled
+def _scan(queries: U64, code: U64, radius: int, query: U32, entry: U32, distance: U8) -> int:
+    """Compare everything with everything, a stretch of codes at a time."""
+    most, room, hits = np.uint64(radius), query.shape[0], 0
+    for first in range(0, code.shape[0], STRIDE):
+        last = min(first + STRIDE, code.shape[0])
+        for i in range(queries.shape[0]):
+            a, b, c, d = queries[i, 0], queries[i, 1], queries[i, 2], queries[i, 3]
+            for at in range(first, last):
+                apart = ones(code[at, 0] ^ a) + ones(code[at, 1] ^ b)
+                apart += ones(code[at, 2] ^ c) + ones(code[at, 3] ^ d)
+                if apart <= most:
+                    if hits < room:
+                        query[hits] = i
+                        entry[hits] = at
+                        distance[hits] = apart
+                    hits += 1
+    return hits
+
+
+_FAULTS = ("", "buckets that do not fit", "an entry that does not exist", "entries outside their bucket")
+
+
+def fault(index: LongIndex) -> str:
+    """What is wrong with the tables of an index; empty when nothing is."""
+    for entries, offsets, chunk in zip(index.entries, index.offsets, CHUNKS, strict=True):
+        bits = (len(offsets) - 1).bit_length() - 1
+        found = int(_fault(index.code, entries, offsets, chunk.start, bits))
+        if found:
+            return _FAULTS[found]
+    return ""
+
+
+@compiled
+def _fault(code: U64, entries: U32, offsets: U32, start: int, bits: int) -> int:
+    """Index into `_FAULTS`. Numbers that ascend within the right buckets: every entry is there once."""
+    if np.uint32(entries.shape[0]) != code.shape[0] or offsets[offsets.shape[0] - 1] != code.shape[0]:
+        return 1
+    for b in range(offsets.shape[0] - 1):
+        if offsets[b] > offsets[b + 1] or offsets[b + 1] > code.shape[0]:
+            return 1
+        for i in range(offsets[b], offsets[b + 1]):
+            if entries[i] >= code.shape[0]:
+                return 2
+            if _bits_at(code, entries[i], start, bits) != np.uint64(b):
+                return 3
+            if i > offsets[b] and entries[i] <= entries[i - 1]:
+                return 3
+    return 0
