@@ -1,4 +1,4 @@
-"""`optout verify`, and the table of findings it shares with `optout snapshot verify`."""
+"""`optout verify` of receipts, snapshots and models, and the table of findings of these commands."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +16,11 @@ __all__ = ["show_findings", "snapshot_findings", "verify"]
 
 def verify(
     path: Annotated[
-        Path, typer.Argument(help="A receipt.json, or a snapshot's directory.", show_default=False)
+        Path,
+        typer.Argument(
+            help="A receipt.json, or the directory of filtered data, a snapshot or a model.",
+            show_default=False,
+        ),
     ],
     data: Annotated[
         Path | None,
@@ -30,17 +34,29 @@ def verify(
     trust: TrustOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Check a receipt against the files, or a snapshot against its signature. Exits with 0 or 1."""
+    """Check a receipt against the files, a snapshot or a model against its signature. Exits with 0 or 1."""
     if not trust:
         raise UsageError(
             "--trust PUBLIC.PEM is needed: a signature says nothing without a key", code="no_trust"
         )
     if path.is_dir():
-        return show_findings(snapshot_findings(path, trust), as_json=as_json)
+        return show_findings(_directory_findings(path, trust), as_json=as_json)
     from optout.receipt import verify_receipt
 
     checked = verify_receipt(path, data or path.parent, public_keys(trust), snapshot=snapshot)
     return show_findings(checked.findings, as_json=as_json, receipt=str(path))
+
+
+def _directory_findings(path: Path, trust: list[Path]) -> "list[Finding]":
+    """What holds about a directory, whichever it is."""
+    from optout.model_statement import is_model, verify_model
+    from optout.receipt import RECEIPT_NAME, verify_receipt
+
+    if is_model(path):
+        return verify_model(path, public_keys(trust)).findings
+    if (path / RECEIPT_NAME).is_file():
+        return verify_receipt(path / RECEIPT_NAME, path, public_keys(trust)).findings
+    return snapshot_findings(path, trust)
 
 
 def snapshot_findings(path: Path, trust: list[Path]) -> "list[Finding]":
