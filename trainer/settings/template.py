@@ -1,0 +1,34 @@
+"""Settings as a commented TOML file."""
+
+import json
+from dataclasses import fields
+from typing import Any
+
+from trainer.settings.schema import Settings
+
+__all__ = ["template"]
+
+_HEAD = """\
+# A run of the trainer: python -m trainer train --config THIS --data … --receipt … --trust … --out …
+# Every key may be left out; what stands here is what is taken then. --set table.key=value overrides.
+"""
+
+
+def template(settings: Settings | None = None) -> str:
+    """The settings as TOML, each key with what it does."""
+    settings = settings or Settings()
+    parts = [_HEAD]
+    for item in fields(settings):
+        table = getattr(settings, item.name)
+        parts.append(f"\n# {(type(table).__doc__ or '').strip()}\n[{item.name}]\n")
+        for each in fields(table):
+            line = f"{each.name} = {_toml(getattr(table, each.name))}"
+            parts.append(f"{line:<34}  # {each.metadata['says']}\n")
+    return "".join(parts)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(_toml(item) for item in value)}]"
+    # JSON's spelling of text, numbers and booleans is TOML's.
+    return json.dumps(value, ensure_ascii=False)
