@@ -21,8 +21,8 @@ from config.embedded.valkey import Valkey
 from config.environment import VARIABLES
 
 _COMPILING = 300.0  # seconds; it takes 30 on an idle machine, and one where nothing has changed
-# Tests of the library, of the command and of the chain of commands need no server.
-_PURE = ("unit", "cli", "chain")
+# Tests of the library, of the commands and of their chain need no server.
+_PURE = ("unit", "cli", "trainer", "chain")
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "1GB"}
 
 

@@ -1,0 +1,115 @@
+"""The thinnest whole run: data with a receipt in, a pipeline with its proof out."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from optout import keys
+from optout.filter.atomic import sha256_of
+from tests.trainer.support import Ran, tiny
+
+Command = Callable[..., Ran]
+
+
+@pytest.fixture
+def model(trainer: Command, filtered: Path, signer: Path, tmp_path: Path) -> Path:
+    out = tmp_path / "model"
+    ran = trainer(
+        "train", "--data", filtered, "--trust", signer / "public.pem", "--out", out, "--steps", 3, *tiny()
+    )
+    assert ran.code == 0, ran.err
+    return out
+
+
+def test_pipeline_loads_and_draws(model: Path) -> None:
+    from diffusers import DiffusionPipeline
+
+    pipeline = DiffusionPipeline.from_pretrained(str(model), local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    pictures = pipeline(["a red square", ""], num_inference_steps=2).images
+    assert [picture.size for picture in pictures] == [(16, 16)] * 2
+    assert not list(model.rglob("*.bin"))
+
+
+def test_statement_binds_the_weights_to_the_receipt(
+    model: Path, filtered: Path, signer: Path, optout: Command
+) -> None:
+    check = ("verify", model, "--trust", signer / "public.pem", "--json")
+    ran = optout(*check)
+    assert (ran.code, ran.json["holds"]) == (0, True)
+    checked = {finding["what"] for finding in ran.json["findings"]}
+    assert {"signature", "receipt", "README.md", "unet/diffusion_pytorch_model.safetensors"} <= checked
+    assert sha256_of(model / "receipt.json") == sha256_of(filtered / "receipt.json")
+    weights = model / "unet" / "diffusion_pytorch_model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    (model / "extra.safetensors").write_bytes(b"")
+    ran = optout(*check)
+    bad = {finding["what"]: finding["code"] for finding in ran.json["findings"] if not finding["holds"]}
+    assert ran.code == 1
+    assert bad == {
+        "unet/diffusion_pytorch_model.safetensors": "changed_file",
+        "extra.safetensors": "extra_file",
+    }
+
+
+def test_another_receipt_beside_the_model_is_found(model: Path, signer: Path, optout: Command) -> None:
+    (model / "receipt.json").write_bytes(b"{}")
+    ran = optout("verify", model, "--trust", signer / "public.pem", "--json")
+    bad = {finding["what"]: finding["code"] for finding in ran.json["findings"] if not finding["holds"]}
+    assert (ran.code, bad) == (1, {"receipt.json": "changed_file", "receipt": "other_receipt"})
+
+
+def test_strangers_and_unsigned_models_do_not_hold(
+    model: Path, tmp_path: Path, signer: Path, optout: Command
+) -> None:
+    keys.generate(tmp_path / "stranger")
+    ran = optout("verify", model, "--trust", tmp_path / "stranger" / "public.pem", "--json")
+    assert (ran.code, ran.json["findings"][0]["code"]) == (1, "unknown_key")
+    (model / "provenance.json").unlink()
+    ran = optout("verify", model, "--trust", signer / "public.pem", "--json")
+    assert (ran.code, ran.json["findings"][0]["code"]) == (1, "unsigned_model")
+
+
+def test_card_tells_where_the_data_came_from(model: Path, filtered: Path, private: keys.PrivateKey) -> None:
+    card = (model / "README.md").read_text()
+    assert card.startswith("---\nlicense: other\n")
+    for text in (
+        sha256_of(filtered / "receipt.json"),
+        "ab" * 32,
+        "art.example",
+        "2 by domain",
+        private.key_id,
+    ):
+        text = "2 (2 by domain)" if text == "2 by domain" else text
+        assert text in card
+
+
+def test_unsigned_when_there_is_no_key(
+    trainer: Command, filtered: Path, signer: Path, tmp_path: Path
+) -> None:
+    public = tmp_path / "public.pem"
+    public.write_bytes((signer / "public.pem").read_bytes())
+    out = tmp_path / "model"
+    arguments = (
+        "train",
+        "--data",
+        filtered,
+        "--trust",
+        public,
+        "--out",
+        out,
+        "--steps",
+        1,
+        "--json",
+        *tiny(),
+    )
+    ran = trainer(*arguments)
+    assert (ran.code, ran.json["statement"]) == (0, None)
+    assert "unsigned" in ran.err
+    assert "nobody: this model has no signed statement" in (out / "README.md").read_text()
+    assert not (out / "provenance.json").exists()
+    assert json.loads(trainer(*arguments).out)["resumed_from"] == 1
