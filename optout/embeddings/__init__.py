@@ -3,6 +3,8 @@
 torch is imported only by what runs a model, when it first does.
 """
 
+from optout.embeddings.rotation import clip_codes
+from optout.embeddings.table import RECALL, EmbeddingTable, Found, make_embedding_table
 from optout.embeddings.value import (
     EmbeddingValue,
     check_vectors,
@@ -11,4 +13,15 @@ from optout.embeddings.value import (
     parse_embedding,
 )
 
-__all__ = ["EmbeddingValue", "check_vectors", "format_embedding", "is_model_id", "parse_embedding"]
+__all__ = [
+    "RECALL",
+    "EmbeddingTable",
+    "EmbeddingValue",
+    "Found",
+    "check_vectors",
+    "clip_codes",
+    "format_embedding",
+    "is_model_id",
+    "make_embedding_table",
+    "parse_embedding",
+]
