@@ -1,6 +1,13 @@
 """Every error that the library raises on purpose; the command line turns them into exit codes."""
 
-__all__ = ["BadInput", "DoesNotHold", "InvalidSelector", "OptoutError", "UsageError"]
+import errno
+import os
+from pathlib import Path
+
+__all__ = ["BadInput", "DoesNotHold", "InvalidSelector", "OptoutError", "UsageError", "cannot_write"]
+
+_FORBIDDEN = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class OptoutError(Exception):
@@ -38,3 +45,12 @@ class BadInput(OptoutError):
 
 class InvalidSelector(BadInput):
     """A selector's value cannot stand for anything: not a URL, a public suffix, a bad digest."""
+
+
+def cannot_write(path: Path, error: OSError) -> OptoutError:
+    """What to raise when `path` could not be written: `unwritable`, `disk_full` or `write_failed`."""
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    if error.errno in _FORBIDDEN:
+        return UsageError(f"cannot write {path}: {reason}", code="unwritable")
+    code = "disk_full" if error.errno in _FULL else "write_failed"
+    return OptoutError(f"cannot write {path}: {reason}", code=code)

@@ -1,14 +1,13 @@
 """Files that appear whole or not at all."""
 
 import contextlib
-import errno
 import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from optout.errors import OptoutError, UsageError
+from optout.errors import UsageError, cannot_write
 
 __all__ = ["ensure_directory", "sha256_of", "write_atomic"]
 
@@ -17,7 +16,8 @@ def write_atomic(path: Path, write: Callable[[Path], Any]) -> Any:
     """Let `write` fill a hidden file beside `path`, then give it that name; on any error nothing is left.
 
     Raises:
-        OptoutError: the disk is full (`disk_full`) or the file cannot be written (`write_failed`).
+        UsageError: the place is not ours to write to (`unwritable`).
+        OptoutError: the disk is full (`disk_full`) or writing failed (`write_failed`).
     """
     ensure_directory(path.parent)
     part = path.with_name(f".{path.name}.part")
@@ -27,7 +27,7 @@ def write_atomic(path: Path, write: Callable[[Path], Any]) -> Any:
         part.replace(path)
         _sync(path.parent)
     except OSError as error:
-        raise _failed(path, error) from error
+        raise cannot_write(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
@@ -60,11 +60,3 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _failed(path: Path, error: OSError) -> OptoutError:
-    if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
-        return UsageError(f"cannot write {path}: {error.strerror}", code="unwritable")
-    full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    return OptoutError(f"cannot write {path}: {reason}", code="disk_full" if full else "write_failed")

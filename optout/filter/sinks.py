@@ -260,8 +260,11 @@ def save_uids(path: Path, halves: list[npt.NDArray[np.uint64]]) -> None:
     joined = joined[np.lexsort((joined[:, 1], joined[:, 0]))]
     fresh = np.ones(len(joined), np.bool_)
     fresh[1:] = (joined[1:] != joined[:-1]).any(axis=1)
+    uids = np.ascontiguousarray(joined[fresh]).view(UID).reshape(-1)
     with path.open("wb") as file:
-        np.save(file, np.ascontiguousarray(joined[fresh]).view(UID).reshape(-1))
+        # Not np.save, which does not say why it could not write.
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(uids))
+        file.write(uids.data)
 
 
 def _parse_uids(uids: pa.Array, name: str, column: str) -> npt.NDArray[np.uint64]:

@@ -68,7 +68,7 @@ def build_snapshot(
     Raises:
         UsageError: something else is at `out` (`exists`), or the place cannot be written (`unwritable`).
         BadInput: a table lacks columns (`bad_claims`) or has a selector kind of no use (`unsupported_kind`).
-        OptoutError: writing failed (`write_failed`).
+        OptoutError: the disk is full (`disk_full`) or writing failed (`write_failed`).
     """
     out = Path(out)
     _require_replaceable(out)

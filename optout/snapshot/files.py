@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from optout.errors import DoesNotHold, OptoutError, UsageError
+from optout.errors import DoesNotHold, UsageError, cannot_write
 from optout.snapshot.manifest import FileEntry
 
 __all__ = ["atomic_directory", "describe_file", "map_batch", "publish", "write_batch"]
@@ -61,7 +61,7 @@ def atomic_directory(target: Path) -> Iterator[Path]:
 
     Raises:
         UsageError: the place cannot be written to (`unwritable`).
-        OptoutError: writing failed, for example because the disk is full (`write_failed`).
+        OptoutError: the disk is full (`disk_full`) or writing failed (`write_failed`).
     """
     prefix = f".{target.name}.partial-"
     try:
@@ -77,7 +77,7 @@ def atomic_directory(target: Path) -> Iterator[Path]:
     try:
         yield temporary
     except OSError as error:
-        raise OptoutError(f"cannot write {target}: {error.strerror or error}", code="write_failed") from error
+        raise cannot_write(target, error) from error
     finally:
         os.close(lock)
         shutil.rmtree(temporary, ignore_errors=True)

@@ -74,7 +74,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
     limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))"
     with build_in_child(tmp_path / "snapshot", limit) as child:
         _, said = child.communicate(timeout=120)
-    assert "OptoutError write_failed: cannot write" in said
+    assert "OptoutError disk_full: cannot write" in said
     assert str(tmp_path / "snapshot") in said
     assert not list(tmp_path.iterdir())
 
