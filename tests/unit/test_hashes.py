@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from optout import hashes
 from optout.errors import BadInput, InvalidSelector
 from optout.hashes import Picture, View, format_fingerprint, hash_picture, parse_fingerprint
+from optout.hashing import decode
 
 
 def scene(width: int = 240, height: int = 160, seed: int = 0) -> Image.Image:
@@ -47,7 +47,7 @@ def test_it_gives_the_digests_of_the_bytes_and_the_hashes_of_the_libraries(tmp_p
     assert picture.sha256 == hashlib.sha256(data).hexdigest()
     assert picture.md5 == hashlib.md5(data).hexdigest()
     whole = view(picture, "whole")
-    bits, quality = pdqhash.compute(np.asarray(image))
+    bits, quality = pdqhash.compute(np.asarray(image.convert("L").convert("RGB")))
     assert whole.phash == str(imagehash.phash(image))
     assert whole.pdq == f"{int(''.join(map(str, bits)), 2):064x}"
     assert whole.quality == quality > 50
@@ -150,15 +150,16 @@ def test_too_many_bytes_and_a_missing_file_are_refused(
 ) -> None:
     with pytest.raises(BadInput, match=r"gone\.jpg cannot be read: No such file"):
         hash_picture(tmp_path / "gone.jpg")
-    monkeypatch.setattr(hashes, "MAX_BYTES", 100)
+    monkeypatch.setattr(decode, "MAX_BYTES", 100)
     with pytest.raises(BadInput, match="more than 100 bytes"):
         hash_picture(encoded(scene()))
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "imagehash", None)
-    with pytest.raises(BadInput, match=r"a\.jpg.*pip install optout\[pictures\]"):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(BadInput, match=r"a\.jpg.*pip install optout\[pictures\]") as caught:
         hash_picture(b"x", name="a.jpg")
+    assert caught.value.code == "pictures_not_installed"
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 2), (17, 16)])

@@ -1,0 +1,1 @@
+"""How pictures are decoded and hashed; `optout.hashes` is the way in."""
