@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-PARTS = ("locators", "names", "snapshot", "filtering", "http", "selectors")
+PARTS = ("locators", "names", "snapshot", "filtering", "http", "selectors", "embeddings")
 
 
 def main(asked: list[str]) -> int:
