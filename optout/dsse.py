@@ -41,16 +41,24 @@ class Envelope:
 
         Raises:
             DoesNotHold: no signature names a trusted key (`unknown_key`), or one does and does not verify
-                (`bad_signature`).
+                (`bad_signature`), or the key's time is over (`expired_key`): when a signature was made is
+                only the signer's word.
         """
         message = pre_authentication_encoding(self.payload_type, self.payload)
-        keys = {key.key_id: key for key in trusted}
+        # Of a key that is given twice the one that is still valid counts.
+        keys = {key.key_id: key for key in sorted(trusted, key=lambda key: not key.expired())}
         named = [(keys[key_id], signature) for key_id, signature in self.signatures if key_id in keys]
         # Other tools may leave the key id out; then every trusted key is tried.
         named += [(key, signature) for key_id, signature in self.signatures if not key_id for key in trusted]
-        for key, signature in named:
-            if key.verifies(signature, message):
+        good = [key for key, signature in named if key.verifies(signature, message)]
+        for key in good:
+            if not key.expired():
                 return self.payload, key
+        if good:
+            raise DoesNotHold(
+                f"signed by a key that expired on {good[0].until:%Y-%m-%d} ({good[0].key_id[:16]})",
+                code="expired_key",
+            )
         if named:
             raise DoesNotHold(
                 "the signature does not verify: the content or the signature was changed",

@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -23,13 +25,21 @@ __all__ = ["PUBLIC_NAME", "PrivateKey", "PublicKey", "generate", "load_private",
 
 PRIVATE_NAME = "private.pem"
 PUBLIC_NAME = "public.pem"
+# A line before the key's block, where PEM has room for text (RFC 7468).
+_UNTIL = re.compile(rb"^Valid-Until:[ \t]*(\S+)[ \t]*\r?$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class PublicKey:
-    """The half of a key pair that checks signatures."""
+    """The half of a key pair that checks signatures.
+
+    Attributes:
+        key: the key itself.
+        until: when whoever trusts it stops to; None for never.
+    """
 
     key: Ed25519PublicKey
+    until: datetime | None = None
 
     @cached_property
     def raw(self) -> bytes:
@@ -44,7 +54,12 @@ class PublicKey:
     @property
     def pem(self) -> bytes:
         """The key as PEM, as `public.pem` holds it."""
-        return self.key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        until = b"" if self.until is None else b"Valid-Until: %b\n" % self.until.isoformat().encode()
+        return until + self.key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+    def expired(self, now: datetime | None = None) -> bool:
+        """Whether its time is over at `now`, the present if left out."""
+        return self.until is not None and (now or datetime.now(UTC)) > self.until
 
     def verifies(self, signature: bytes, message: bytes) -> bool:
         """Whether `signature` over `message` was made with this pair's private key."""
@@ -74,8 +89,12 @@ class PrivateKey:
         return self.key.sign(message)
 
 
-def generate(directory: str | Path) -> PrivateKey:
+def generate(directory: str | Path, *, valid: timedelta | None = None) -> PrivateKey:
     """Make a key pair and write it to `private.pem` (mode 0600) and `public.pem` in `directory`.
+
+    Args:
+        directory: made if it is not there.
+        valid: how long from now on its signatures are to be believed; for good if left out.
 
     Raises:
         UsageError: one of the files is there already (`key_exists`; nothing is overwritten), or the
@@ -92,7 +111,9 @@ def generate(directory: str | Path) -> PrivateKey:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _write_new(folder / PRIVATE_NAME, private_pem, mode=0o600)
-        _write_new(folder / PUBLIC_NAME, made.public.pem, mode=0o644)
+        until = None if valid is None else (datetime.now(UTC) + valid).replace(microsecond=0)
+        public = PublicKey(made.public.key, until)
+        _write_new(folder / PUBLIC_NAME, public.pem, mode=0o644)
     except FileExistsError as error:
         raise UsageError(
             f"{error.filename} is there already; keys are never overwritten", code="key_exists"
@@ -125,7 +146,7 @@ def load_private(path: str | Path) -> PrivateKey:
 
 
 def load_public(path: str | Path) -> PublicKey:
-    """Read an Ed25519 public key in PEM.
+    """Read an Ed25519 public key in PEM, and until when it is valid if a line before it says so.
 
     Raises:
         BadInput: no such file (`missing_key`), or it holds no such key (`bad_key`).
@@ -137,7 +158,18 @@ def load_public(path: str | Path) -> PublicKey:
         raise BadInput(f"{path} holds no PEM public key", code="bad_key") from None
     if not isinstance(key, Ed25519PublicKey):
         raise BadInput(f"{path} holds a public key that is not Ed25519", code="bad_key")
-    return PublicKey(key)
+    return PublicKey(key, _until(content, path))
+
+
+def _until(content: bytes, path: str | Path) -> datetime | None:
+    found = _UNTIL.search(content)
+    if found is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(found[1].decode())
+    except ValueError:
+        raise BadInput(f"{path}: Valid-Until is no ISO date and time", code="bad_key") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _read(path: str | Path) -> bytes:

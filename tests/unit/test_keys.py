@@ -1,4 +1,5 @@
 import stat
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from optout import keys
-from optout.errors import BadInput, UsageError
+from optout import dsse, keys
+from optout.errors import BadInput, DoesNotHold, UsageError
 
 
 def test_a_generated_pair_signs_and_checks(tmp_path: Path) -> None:
@@ -82,3 +83,38 @@ def test_an_encrypted_key_is_refused(tmp_path: Path) -> None:
     (tmp_path / "locked.pem").write_bytes(locked)
     with pytest.raises(BadInput, match="unencrypted"):
         keys.load_private(tmp_path / "locked.pem")
+
+
+def test_a_key_may_be_valid_for_a_time(tmp_path: Path) -> None:
+    keys.generate(tmp_path, valid=timedelta(days=30))
+    public = keys.load_public(tmp_path / "public.pem")
+    now = datetime.now(UTC)
+    assert public.until is not None
+    assert timedelta(days=29) < public.until - now <= timedelta(days=30)
+    assert not public.expired(now)
+    assert public.expired(now + timedelta(days=31))
+    assert keys.PublicKey(public.key).expired(now + timedelta(days=9999)) is False
+
+
+def test_the_day_may_be_written_by_hand_and_must_be_one(tmp_path: Path) -> None:
+    keys.generate(tmp_path)
+    path = tmp_path / "public.pem"
+    pem = path.read_text()
+    path.write_text("Held by Ann.\nValid-Until: 2026-12-31\r\n" + pem)
+    assert keys.load_public(path).until == datetime(2026, 12, 31, tzinfo=UTC)
+    path.write_text("Valid-Until: soon\n" + pem)
+    with pytest.raises(BadInput, match="Valid-Until") as caught:
+        keys.load_public(path)
+    assert caught.value.code == "bad_key"
+
+
+def test_a_signature_counts_until_its_key_expires(tmp_path: Path) -> None:
+    private = keys.generate(tmp_path / "old", valid=timedelta(days=-1))
+    old = keys.load_public(tmp_path / "old" / "public.pem")
+    envelope = dsse.sign(b"{}", "text", private)
+    with pytest.raises(DoesNotHold, match="expired on") as caught:
+        dsse.open_envelope(envelope, [old], "text")
+    assert caught.value.code == "expired_key"
+    still = keys.PublicKey(old.key)
+    for trusted in ([old, still], [still, old]):
+        assert dsse.open_envelope(envelope, trusted, "text") == b"{}"
