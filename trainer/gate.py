@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from optout.errors import DoesNotHold, UsageError
+from optout.errors import BadInput, DoesNotHold, UsageError
 from optout.filter.atomic import sha256_of
 from optout.keys import PublicKey
 from optout.receipt import Finding, verify_receipt
@@ -77,9 +77,8 @@ def admit(
         now: for tests; the present if left out.
 
     Raises:
-        DoesNotHold: `unknown_key`, `bad_signature`, `changed_file`, `missing_file`, `extra_file`,
-            `other_use`,
-            `other_mode`, `unjudged`, `stale_snapshot`, `future_receipt`, …
+        DoesNotHold: `unknown_key`, `expired_key`, `bad_signature`, `changed_file`, `missing_file`,
+            `extra_file`, `other_use`, `other_mode`, `unjudged`, `stale_snapshot`, `future_receipt`, …
         BadInput: there is no receipt or no data.
         UsageError: no key to trust (`no_trust`).
     """
@@ -87,6 +86,11 @@ def admit(
         raise UsageError(
             "--trust PUBLIC.PEM is needed: a receipt says nothing without a key to check it by",
             code="no_trust",
+        )
+    if not receipt.is_file():
+        raise BadInput(
+            f"there is no receipt {receipt}; name it with --receipt, or {_filter_again(data)}",
+            code="no_such_file",
         )
     checked = verify_receipt(receipt, data, trust)
     if checked.statement is None or not checked.holds:
