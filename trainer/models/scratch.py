@@ -119,8 +119,13 @@ def _unet(settings: Settings, channels: int, side: int, text: Any) -> Any:
             "model.channels needs two levels or more, each a multiple of 8 and of model.heads",
             code="bad_model",
         )
-    # Attention costs the square of the pixels: not at the finest level.
-    plain, crossed = ("DownBlock2D", "UpBlock2D"), ("CrossAttnDownBlock2D", "CrossAttnUpBlock2D")
+    if model.plain_levels >= levels:
+        raise UsageError(
+            f"model.plain_levels is {model.plain_levels}; with {levels} levels at most {levels - 1} can do "
+            "without attention, or nothing would hear the caption",
+            code="bad_model",
+        )
+    plain, crossed = model.plain_levels, levels - model.plain_levels
     return UNet2DConditionModel(
         sample_size=side,
         in_channels=channels,
@@ -130,8 +135,8 @@ def _unet(settings: Settings, channels: int, side: int, text: Any) -> Any:
         norm_num_groups=8,
         cross_attention_dim=text.config.hidden_size,
         attention_head_dim=model.heads,
-        down_block_types=(plain[0], *[crossed[0]] * (levels - 1)),
-        up_block_types=(*[crossed[1]] * (levels - 1), plain[1]),
+        down_block_types=(*["DownBlock2D"] * plain, *["CrossAttnDownBlock2D"] * crossed),
+        up_block_types=(*["CrossAttnUpBlock2D"] * crossed, *["UpBlock2D"] * plain),
     )
 
 

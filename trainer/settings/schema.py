@@ -59,6 +59,9 @@ class Model:
     base: str = setting("", "directory of the checkpoint")
     vae: str = setting("", "directory of an autoencoder, to work in its latents; empty works on pixels")
     channels: tuple[int, ...] = setting((16, 48, 96), "unet: channels of each level, finest first")
+    plain_levels: int = setting(
+        1, "unet: finest levels without attention, whose cost is the square of the pixels", least=0
+    )
     layers: int = setting(1, "unet: residual blocks a level; dit: blocks", least=1)
     heads: int = setting(4, "unet: heads of attention, of each level; dit: heads", least=1)
     width: int = setting(128, "dit: channels", least=8)
