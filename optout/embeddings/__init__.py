@@ -3,6 +3,8 @@
 torch is imported only by what runs a model, when it first does.
 """
 
+from optout.embeddings.loading import load_model
+from optout.embeddings.model import EmbeddingModel
 from optout.embeddings.rotation import clip_codes
 from optout.embeddings.table import RECALL, EmbeddingTable, Found, make_embedding_table
 from optout.embeddings.value import (
@@ -15,6 +17,7 @@ from optout.embeddings.value import (
 
 __all__ = [
     "RECALL",
+    "EmbeddingModel",
     "EmbeddingTable",
     "EmbeddingValue",
     "Found",
@@ -22,6 +25,7 @@ __all__ = [
     "clip_codes",
     "format_embedding",
     "is_model_id",
+    "load_model",
     "make_embedding_table",
     "parse_embedding",
 ]

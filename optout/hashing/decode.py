@@ -1,13 +1,13 @@
-"""Bytes of any picture to its luma, within limits that are checked before anything is decoded.
+"""Bytes of any picture to its pixels, within limits that are checked before anything is decoded.
 
 The luma is what every hash is about: the Y plane that a colour JPEG holds, of anything else Pillow's mode `L`
-(ITU-R 601), of the first frame, upright, on white.
+(ITU-R 601), of the first frame, upright, on white. Embeddings are made of the colours.
 """
 
 import io
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from optout.hashing.lanczos import Pixels
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["MAX_BYTES", "MAX_PIXELS", "MAX_SIDE", "decode_luma", "read_picture"]
+__all__ = ["MAX_BYTES", "MAX_PIXELS", "MAX_SIDE", "decode_luma", "decode_rgb", "read_picture"]
 
 MAX_BYTES = 100_000_000
 MAX_PIXELS = 100_000_000
@@ -57,21 +57,34 @@ def decode_luma(data: bytes, name: str) -> Pixels:
         BadInput: empty (`empty_file`), beyond a limit (`picture_too_large`), no picture or a broken one
             (`not_a_picture`), or Pillow is missing (`pictures_not_installed`).
     """
-    if not data:
-        raise BadInput(f"{name} is empty", code="empty_file")
-    if len(data) > MAX_BYTES:
-        raise BadInput(f"{name} has more than {MAX_BYTES:,} bytes", code="picture_too_large")
-    image_module = _pillow(name)
+    image_module = _check(data, name)
     if jpeg.is_jpeg(data):
-        if (scans := jpeg.count_scans(data)) > jpeg.MAX_SCANS:
-            raise BadInput(f"{name} has {scans:,} scans, each as much work as all", code="picture_too_large")
         size = jpeg.read_size(data)
         if size is not None:
             _check_size(*size, name)
             luma = jpeg.decode(data)
             if luma is not None:
                 return _turned(luma, _jpeg_orientation(data, image_module))
-    return _decode_by_pillow(data, name, image_module)
+    return _decode_by_pillow(data, name, image_module, "L")
+
+
+def decode_rgb(data: bytes, name: str) -> Pixels:
+    """The picture as uint8[rows, columns, 3], C order, decoded by Pillow.
+
+    Args and errors as of `decode_luma`.
+    """
+    return _decode_by_pillow(data, name, _check(data, name), "RGB")
+
+
+def _check(data: bytes, name: str) -> ModuleType:
+    """What of a picture's limits is known before it is opened; Pillow's module `Image` once they are kept."""
+    if not data:
+        raise BadInput(f"{name} is empty", code="empty_file")
+    if len(data) > MAX_BYTES:
+        raise BadInput(f"{name} has more than {MAX_BYTES:,} bytes", code="picture_too_large")
+    if jpeg.is_jpeg(data) and (scans := jpeg.count_scans(data)) > jpeg.MAX_SCANS:
+        raise BadInput(f"{name} has {scans:,} scans, each as much work as all", code="picture_too_large")
+    return _pillow(name)
 
 
 def _pillow(name: str) -> ModuleType:
@@ -90,16 +103,17 @@ def _check_size(width: int, height: int, name: str) -> None:
         raise BadInput(f"{name} has a side of more than {MAX_SIDE:,} pixels", code="picture_too_large")
 
 
-def _decode_by_pillow(data: bytes, name: str, image_module: ModuleType) -> Pixels:
+def _decode_by_pillow(data: bytes, name: str, image_module: ModuleType, mode: Literal["L", "RGB"]) -> Pixels:
     image_module.init()
     formats = [form for form in _FORMATS if form in image_module.OPEN]
     try:
         with image_module.open(io.BytesIO(data), formats=formats) as image:
             _check_size(image.width, image.height, name)
             if image.format in ("JPEG", "MPO"):
-                image.draft("L", image.size)
+                image.draft(mode, image.size)
             image.load()
-            return _turned(_luma(image, image_module), _orientation(image))
+            pixels = _luma(image, image_module) if mode == "L" else _rgb(image, image_module)
+            return _turned(pixels, _orientation(image))
     except BadInput:
         raise
     except (image_module.DecompressionBombError, image_module.DecompressionBombWarning) as error:
@@ -135,6 +149,17 @@ def _luma(image: "Image", image_module: ModuleType) -> Pixels:
     return np.asarray(image_module.composite(seen.convert("L"), paper, seen.getchannel("A")))
 
 
+def _rgb(image: "Image", image_module: ModuleType) -> Pixels:
+    """uint8[rows, columns, 3], on white where it is transparent."""
+    if image.mode[0] in "IF":
+        return np.repeat(_eight_bits(np.asarray(image))[:, :, None], 3, axis=2)
+    if not image.has_transparency_data:
+        return np.asarray(image.convert("RGB"))
+    seen = image.convert("RGBA")
+    paper = image_module.new("RGB", seen.size, "white")
+    return np.asarray(image_module.composite(seen.convert("RGB"), paper, seen.getchannel("A")))
+
+
 def _eight_bits(gray: npt.NDArray[Any]) -> Pixels:
     """Integers of more than 8 bits scaled by their range, floats from 0 to 1."""
     if gray.dtype.kind == "f":
@@ -158,8 +183,8 @@ def _orientation(image: "Image") -> int:
         return 0
 
 
-def _turned(luma: Pixels, orientation: int) -> Pixels:
+def _turned(pixels: Pixels, orientation: int) -> Pixels:
     if orientation & 4:
-        luma = luma.T
-    turned = (luma, luma[:, ::-1], luma[::-1, ::-1], luma[::-1])[orientation & 3]
+        pixels = pixels.swapaxes(0, 1)
+    turned = (pixels, pixels[:, ::-1], pixels[::-1, ::-1], pixels[::-1])[orientation & 3]
     return np.ascontiguousarray(turned)
