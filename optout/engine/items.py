@@ -23,7 +23,7 @@ Column: TypeAlias = pa.Array | pa.ChunkedArray | None
 Evidence: TypeAlias = Literal["match", "probable", "review"]
 
 #: The columns of text that items may have.
-TEXTS = ("url", "text", "sha256", "md5", "phash", "pdq")
+TEXTS = ("url", "text", "sha256", "md5", "own_sha256", "own_md5", "phash", "pdq")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -51,6 +51,8 @@ class ItemError(IntEnum):
     DIGEST = 32
     PICTURE = 33
     EMBEDDING = 34
+    MEMBER = 35
+    DUPLICATE = 36
 
     @property
     def label(self) -> str:
@@ -68,6 +70,8 @@ class Items:
     Attributes:
         length: how many items there are, n.
         url, text, sha256, md5: Arrow arrays of text.
+        own_sha256, own_md5: digests of the items' files as they lie here, where others (of the files as they
+            were downloaded, say) are given as well.
         phash, pdq: Arrow arrays of bare perceptual hashes, as the hexadecimal digits of their libraries.
         pictures: the hashes of the items' own pictures.
         embeddings: the embeddings of the items' pictures.
@@ -81,6 +85,8 @@ class Items:
     sha256: Column = None
     md5: Column = None
     url_optional: bool = False
+    own_sha256: Column = None
+    own_md5: Column = None
     phash: Column = None
     pdq: Column = None
     pictures: PictureProbes | None = None
@@ -116,7 +122,8 @@ class Question:
 
     `names`: "flag" reports names beside the outcome, "remove" lets them take part in the rule, "ignore" does
     not look for them. `evidence` is the weakest tier of picture evidence that takes part in the rule; what is
-    weaker is reported beside the outcome of single items.
+    weaker is reported beside the outcome of single items. `own` names the owner of the items, as the caller
+    states: what that owner claims counts as allowed.
 
     Raises:
         UsageError: more or less than one use (`one_use`), or a time without zone (`naive_time`).
@@ -127,6 +134,7 @@ class Question:
     min_grade: Grade = Grade.STATED
     names: Literal["flag", "remove", "ignore"] = "flag"
     evidence: Evidence = "match"
+    own: str | None = None
 
     def __post_init__(self) -> None:
         if self.use not in iter(Use):

@@ -15,6 +15,7 @@ from optout.decide import decide_rows
 from optout.engine.items import Items, Question, require_columns
 from optout.engine.locators import exact_matches
 from optout.engine.matches import Matches, Verdicts, joined, ordered
+from optout.snapshot.segment import find_owners
 from optout.words import Decision, SelectorKind
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def _judge_batch(snapshot: Snapshot, items: Items, question: Question, at: int) 
     if items.pictures is not None:
         identified[items.pictures.row] = True
     matches = ordered(list(exact_matches(snapshot, items, question, at, identified, error)))
+    if question.own is not None:
+        matches = _allowed(snapshot, question.own, matches)
     named = matches.kind == SelectorKind.NAME
     flags_only = question.names == "flag"
     counted = np.where(named, 0, matches.decision).astype(np.uint8) if flags_only else matches.decision
@@ -58,6 +61,15 @@ def _judge_batch(snapshot: Snapshot, items: Items, question: Question, at: int) 
     if flags_only:
         flagged[_against(matches, named)] = True
     return Verdicts(outcome, kind, flagged, error, winner, matches)
+
+
+def _allowed(snapshot: Snapshot, owner: str, matches: Matches) -> Matches:
+    """The matches, those of `owner`'s claims that count as allowing what they speak of."""
+    number = find_owners(snapshot.segments, [owner]).get(owner)
+    if number is None:
+        return matches
+    theirs = (matches.owner == number) & (matches.decision > 0)
+    return matches._replace(decision=np.where(theirs, np.uint8(Decision.ALLOW), matches.decision))
 
 
 def _against(matches: Matches, which: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:

@@ -63,7 +63,12 @@ def _probes(
     snapshot: Snapshot, items: Items, question: Question, identified: Bools, error: U8
 ) -> Iterator[_Probes]:
     """All keys to look up; the locators last, which an item may lack if it has another identifier."""
-    for kind, column in ((SelectorKind.SHA256, items.sha256), (SelectorKind.MD5, items.md5)):
+    for kind, column in (
+        (SelectorKind.SHA256, items.sha256),
+        (SelectorKind.SHA256, items.own_sha256),
+        (SelectorKind.MD5, items.md5),
+        (SelectorKind.MD5, items.own_md5),
+    ):
         if column is not None:
             yield _digest_probes(snapshot, kind, column, identified, error)
     if items.text is not None and question.names != "ignore":

@@ -71,6 +71,8 @@ def plan_of(snapshot_digest: str, question: Question, settings: Settings) -> dic
             "at": at_of(question).isoformat(),
             "min_grade": int(question.min_grade),
             "names": question.names,
+            "evidence": question.evidence,
+            "owner": question.own,
         },
         "settings": asdict(settings),
     }

@@ -282,3 +282,21 @@ def test_a_question_is_about_one_use_and_a_certain_time() -> None:
         Question(Use.TDM | Use.SEARCH)
     with pytest.raises(UsageError, match="time zone"):
         Question(Use.TDM, datetime(2030, 1, 1))
+
+
+def test_a_file_is_looked_up_by_its_own_digest_beside_the_one_that_is_stated(snapshot: Snapshot) -> None:
+    other = "00" * 32
+    items = Items(2, sha256=pa.array([other, SHA]), own_sha256=pa.array([SHA, other]), own_md5=pa.nulls(2))
+    assert snapshot.judge(items, TRAIN).outcome.tolist() == [Outcome.DENIED] * 2
+
+
+def test_the_owner_of_the_items_allows_what_he_claims(snapshot: Snapshot) -> None:
+    urls = pa.array(["https://example.net/b.jpg", "https://example.org/a.jpg", "https://none.example/"])
+    items = Items(3, url=urls, sha256=pa.array([None, None, SHA]))
+
+    def outcomes(own: str) -> list[int]:
+        return snapshot.judge(items, Question(Use.AI_TRAIN, own=own)).outcome.tolist()
+
+    assert outcomes("bob") == [Outcome.ALLOWED, Outcome.DENIED, Outcome.DENIED]
+    assert outcomes("dan") == [Outcome.DENIED, Outcome.DENIED, Outcome.ALLOWED]
+    assert outcomes("nobody") == [Outcome.DENIED] * 3

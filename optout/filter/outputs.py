@@ -1,0 +1,95 @@
+"""The files of one shard, which appear together: hidden while they are written, then named one by one.
+
+Between the first name and the marker a shard is half there; the list that `begin` leaves tells the next run.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from optout.filter.atomic import ensure_directory, sha256_of, sync, write_failed
+from optout.filter.kinds import Job
+from optout.filter.marker import begin
+
+__all__ = ["Outputs", "outputs_of"]
+
+
+class Outputs:
+    """Takes files by their names relative to the output directory."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._parts: dict[str, Path] = {}
+        self._digests: dict[str, str] = {}
+
+    def write(self, name: str, fill: Callable[[Path], Any]) -> Any:
+        """Let `fill` write the file that will be called `name`.
+
+        Raises:
+            OptoutError: the disk is full (`disk_full`) or the file cannot be written (`write_failed`).
+        """
+        part = self._part(name)
+        try:
+            result = fill(part)
+            sync(part)
+        except OSError as error:
+            raise write_failed(self._job.place(name), error) from error
+        self._digests[name] = sha256_of(part) if self._job.prove else ""
+        return result
+
+    def link(self, name: str, source: Path, digest: str = "") -> None:
+        """Give the file `source` the name `name` too: a hard link, or where that cannot be a copy."""
+        part = self._part(name)
+        part.unlink(missing_ok=True)
+        try:
+            os.link(source, part)
+        except OSError:
+            self.write(name, lambda path: _copy(source, path))
+        self._digests[name] = (digest or sha256_of(part)) if self._job.prove else ""
+
+    def _part(self, name: str) -> Path:
+        final = self._job.place(name)
+        ensure_directory(final.parent)
+        self._parts[name] = final.with_name(f".{final.name}.part")
+        return self._parts[name]
+
+    def appear(self) -> dict[str, str]:
+        """Give all files their names; returns the SHA-256 of each, "" where none is asked for."""
+        if len(self._parts) != 1 or self._job.output not in self._parts:
+            begin(self._job.out, self._parts)
+        places = {name: self._job.place(name) for name in self._parts}
+        try:
+            for name, part in self._parts.items():
+                part.replace(places[name])
+            for folder in {place.parent for place in places.values()}:
+                sync(folder)
+        except OSError as error:
+            raise write_failed(self._job.out, error) from error
+        return dict(self._digests)
+
+    def discard(self) -> None:
+        """Remove what has no name yet."""
+        for part in self._parts.values():
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+def _copy(source: Path, path: Path) -> None:
+    with source.open("rb", buffering=0) as read, path.open("wb", buffering=0) as written:
+        position = 0
+        while count := os.sendfile(written.fileno(), read.fileno(), position, 1 << 30):
+            position += count
+
+
+@contextmanager
+def outputs_of(job: Job) -> Iterator[Outputs]:
+    """The outputs of a shard; whatever has not appeared when the block ends is removed."""
+    ensure_directory(job.out.parent)
+    outputs = Outputs(job)
+    try:
+        yield outputs
+    finally:
+        outputs.discard()
