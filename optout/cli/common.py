@@ -140,7 +140,7 @@ def print_table(table: "Table") -> None:
 
 
 @contextmanager
-def progress_bar(total: Callable[[], int], what: str) -> "Iterator[Callable[[int], object] | None]":
+def progress_bar(total: Callable[[], int | None], what: str) -> "Iterator[Callable[[int], object] | None]":
     """A bar on stderr while the block runs; None, and no bar, where stderr is no terminal."""
     if not sys.stderr.isatty():
         yield None

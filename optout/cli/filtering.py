@@ -1,6 +1,7 @@
 """`optout filter`."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +23,7 @@ from optout.cli.common import (
     public_keys,
 )
 from optout.errors import UsageError
-from optout.filter.modes import Codec, MaskFormat, Mode
+from optout.filter.modes import Codec, DataFormat, MaskFormat, Mode
 
 if TYPE_CHECKING:
     from optout.filter import ShardsFailed
@@ -46,7 +47,8 @@ def filter_command(
     source: Annotated[
         str,
         typer.Argument(
-            help="Parquet metadata: a file, a directory, or a glob in quotes.", show_default=False
+            help="Parquet metadata or WebDataset tars: a file, a directory, or a glob in quotes.",
+            show_default=False,
         ),
     ],
     snapshot: SnapshotOption,
@@ -66,6 +68,15 @@ def filter_command(
             show_default=False,
         ),
     ] = None,
+    owner: Annotated[
+        str | None,
+        typer.Option(
+            "--owner",
+            metavar="HANDLE",
+            help="Everything here is HANDLE's own, as you state: claims of HANDLE count as allowing it.",
+            show_default=False,
+        ),
+    ] = None,
     at: AtOption = None,
     min_grade: GradeOption = 0,
     names: NamesOption = NamesRule.FLAG,
@@ -78,6 +89,12 @@ def filter_command(
             "--keep-errors", help="Keep rows that cannot be judged. Consent fails closed without it."
         ),
     ] = False,
+    data_format: Annotated[
+        DataFormat | None,
+        typer.Option(
+            "--format", help="What SOURCE holds; told by its files if left out.", show_default=False
+        ),
+    ] = None,
     mask_format: Annotated[
         MaskFormat,
         typer.Option(
@@ -112,7 +129,7 @@ def filter_command(
     trust: TrustOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Filter Parquet metadata with a snapshot, and sign a receipt of it.
+    """Filter a data set with a snapshot, and sign a receipt of it.
 
     Shards that are finished are not done again: after a crash or Ctrl-C, run the same command to go on.
     """
@@ -128,19 +145,21 @@ def filter_command(
         open_snapshot(snapshot, trust=public_keys(trust))
     columns = ColumnNames(url_column, text_column, sha256_column, md5_column, id_column)
     settings = Settings(mode, mask_format, keep_terms, keep_errors, codec and codec.value, columns)
-    with progress_bar(lambda: _count_rows(source, out), "rows") as progress:
+    question = replace(make_question(use, at, min_grade, names), own=owner)
+    with progress_bar(lambda: _count_rows(source, out, data_format), "rows") as progress:
         try:
             summary = filter_dataset(
                 source,
                 out,
                 snapshot=snapshot,
-                question=make_question(use, at, min_grade, names),
+                question=question,
                 mode=mode,
                 key=key,
                 processes=processes,
                 overwrite=overwrite,
                 settings=settings,
                 progress=progress,
+                data_format=data_format,
                 parents=parent_receipt or (),
             )
         except ShardsFailed as failure:
@@ -153,20 +172,13 @@ def filter_command(
     return 0
 
 
-def _count_rows(source: str, out: Path) -> int:
-    """Rows of all shards, from their footers; shards that cannot be read are reported later."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+def _count_rows(source: str, out: Path, data_format: DataFormat | None) -> int | None:
+    """Rows of all shards, at a glance; None where that does not tell. Bad shards are reported later."""
+    from optout.filter.kinds import open_kind
     from optout.filter.source import find_shards
 
-    rows = 0
-    for shard in find_shards(source, out):
-        try:
-            rows += pq.read_metadata(shard.path).num_rows
-        except (pa.ArrowException, OSError):
-            continue
-    return rows
+    counts = [open_kind(shard.kind).rows(shard) for shard in find_shards(source, out, data_format)]
+    return None if None in counts else sum(count or 0 for count in counts)
 
 
 def _show(summary: dict[str, Any]) -> None:
@@ -179,6 +191,8 @@ def _show(summary: dict[str, Any]) -> None:
     typer.echo(f"errors   {summary['errors']:>14,}   {errors}".rstrip())
     if summary["flagged"]:
         typer.echo(f"flagged  {summary['flagged']:>14,}   by name, for review")
+    for sentence in summary["error_items"]:
+        typer.echo(f"         {sentence}")
     typer.echo(f"speed    {summary['rows_per_s']:>14,}   rows a second")
     if summary["receipt"]:
         typer.echo(f"receipt  {summary['receipt']}  sha256 {summary['receipt_sha256']}")

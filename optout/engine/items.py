@@ -53,6 +53,7 @@ class ItemError(IntEnum):
     EMBEDDING = 34
     MEMBER = 35
     DUPLICATE = 36
+    METADATA = 37
 
     @property
     def label(self) -> str:

@@ -1,15 +1,18 @@
 """Files that appear whole or not at all."""
 
 import contextlib
+import errno
 import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from optout.errors import UsageError, cannot_write
+from optout.errors import BadInput, UsageError, cannot_write
 
-__all__ = ["ensure_directory", "sha256_of", "write_atomic"]
+__all__ = ["copy_range", "ensure_directory", "sha256_of", "sync", "write_atomic"]
+
+_COPY = 1 << 30
 
 
 def write_atomic(path: Path, write: Callable[[Path], Any]) -> Any:
@@ -23,9 +26,9 @@ def write_atomic(path: Path, write: Callable[[Path], Any]) -> Any:
     part = path.with_name(f".{path.name}.part")
     try:
         result = write(part)
-        _sync(part)
+        sync(part)
         part.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
@@ -54,9 +57,37 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file or a directory is on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def copy_range(source: int, start: int, end: int, target: int) -> int:
+    """Append the bytes `start` to `end` of the open file `source` to `target`; returns how many those are.
+
+    The kernel copies: on file systems that can, it shares the blocks instead.
+
+    Raises:
+        BadInput: there are not so many any more (`changed_input`).
+    """
+    position = start
+    while position < end:
+        count = _copy_some(source, target, min(end - position, _COPY), position)
+        if not count:
+            raise BadInput("a file became shorter while it was read", code="changed_input")
+        position += count
+    return end - start
+
+
+def _copy_some(source: int, target: int, count: int, position: int) -> int:
+    try:
+        return os.copy_file_range(source, target, count, position)
+    except OSError as error:
+        # Between two file systems, or on one that does not know the call.
+        if error.errno not in {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}:
+            raise
+        return os.sendfile(target, source, position, count)

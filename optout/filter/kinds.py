@@ -21,6 +21,7 @@ __all__ = ["Job", "Kind", "Written", "kind_of", "open_kind"]
 
 _HOMES = {
     DataFormat.PARQUET: "shard",
+    DataFormat.WEBDATASET: "webdataset",
 }
 
 
@@ -82,11 +83,13 @@ class Kind:
         companions: the other files of the shard at a path.
         output: the output's name, made of the shard's name.
         write: filters a shard; its outputs appear together or not at all.
+        rows: how many items a shard has, at a glance; None where that cannot be seen.
     """
 
     companions: Callable[[Path], list[Path]]
     output: Callable[[str, Settings], str]
     write: Callable[[Job], Written]
+    rows: Callable[["Shard"], int | None]
     depth: int = 1
 
 

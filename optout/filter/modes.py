@@ -40,6 +40,7 @@ class DataFormat(StrEnum):
     """The kinds of data sets."""
 
     PARQUET = "parquet"
+    WEBDATASET = "webdataset"
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -49,4 +50,5 @@ class DataFormat(StrEnum):
 
 _SUFFIXES = {
     DataFormat.PARQUET: (".parquet", ".parq", ".pq"),
+    DataFormat.WEBDATASET: (".tar",),
 }

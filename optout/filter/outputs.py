@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from optout.filter.atomic import ensure_directory, sha256_of, sync, write_failed
+from optout.errors import cannot_write
+from optout.filter.atomic import copy_range, ensure_directory, sha256_of, sync
 from optout.filter.kinds import Job
 from optout.filter.marker import begin
 
-__all__ = ["Outputs", "outputs_of"]
+__all__ = ["Outputs", "copy_file", "outputs_of"]
 
 
 class Outputs:
@@ -36,19 +37,9 @@ class Outputs:
             result = fill(part)
             sync(part)
         except OSError as error:
-            raise write_failed(self._job.place(name), error) from error
+            raise cannot_write(self._job.place(name), error) from error
         self._digests[name] = sha256_of(part) if self._job.prove else ""
         return result
-
-    def link(self, name: str, source: Path, digest: str = "") -> None:
-        """Give the file `source` the name `name` too: a hard link, or where that cannot be a copy."""
-        part = self._part(name)
-        part.unlink(missing_ok=True)
-        try:
-            os.link(source, part)
-        except OSError:
-            self.write(name, lambda path: _copy(source, path))
-        self._digests[name] = (digest or sha256_of(part)) if self._job.prove else ""
 
     def _part(self, name: str) -> Path:
         final = self._job.place(name)
@@ -67,7 +58,7 @@ class Outputs:
             for folder in {place.parent for place in places.values()}:
                 sync(folder)
         except OSError as error:
-            raise write_failed(self._job.out, error) from error
+            raise cannot_write(self._job.out, error) from error
         return dict(self._digests)
 
     def discard(self) -> None:
@@ -77,11 +68,10 @@ class Outputs:
                 part.unlink(missing_ok=True)
 
 
-def _copy(source: Path, path: Path) -> None:
-    with source.open("rb", buffering=0) as read, path.open("wb", buffering=0) as written:
-        position = 0
-        while count := os.sendfile(written.fileno(), read.fileno(), position, 1 << 30):
-            position += count
+def copy_file(source: Path, part: Path) -> None:
+    """Write what `source` holds to `part`."""
+    with source.open("rb", buffering=0) as read, part.open("wb", buffering=0) as written:
+        copy_range(read.fileno(), 0, os.fstat(read.fileno()).st_size, written.fileno())
 
 
 @contextmanager

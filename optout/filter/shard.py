@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from optout.engine import ItemError, Items, Question, Verdicts
 from optout.errors import BadInput, OptoutError
@@ -207,4 +208,11 @@ def _output_name(name: str, settings: Settings) -> str:
     return Path(name).with_suffix(".npy").as_posix() if uids else name
 
 
-KIND = Kind(companions=lambda path: [], output=_output_name, write=_write_parquet)
+def _rows(shard: Shard) -> int | None:
+    try:
+        return int(pq.read_metadata(shard.path).num_rows)
+    except (pa.ArrowException, OSError):
+        return None
+
+
+KIND = Kind(companions=lambda path: [], output=_output_name, write=_write_parquet, rows=_rows)

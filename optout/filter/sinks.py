@@ -19,7 +19,7 @@ from optout.filter.settings import Settings
 from optout.snapshot import Snapshot
 from optout.words import Outcome, SelectorKind
 
-__all__ = ["ANNOTATIONS", "UID", "Judged", "Sink", "columns_read", "make_sink", "save_uids"]
+__all__ = ["ANNOTATIONS", "UID", "Judged", "Sink", "answers", "columns_read", "make_sink", "save_uids"]
 
 #: The columns that `annotate` adds: answer, what decided (or why there is no answer), claim, name in caption.
 ANNOTATIONS = (
@@ -149,16 +149,9 @@ class _Annotate:
         self._writer = Writer(self._sink, source, codec=settings.codec, added=ANNOTATIONS)
 
     def add(self, judged: Judged) -> None:
-        verdicts = judged.verdicts
-        flagged = pa.array(verdicts.flagged)
-        added = [
-            _OUTCOMES.take(pa.array(verdicts.outcome)),
-            _reasons(verdicts).dictionary_decode(),
-            _claims(self._snapshot, verdicts),
-            flagged,
-        ]
         batch = judged.batch
         schema = pa.schema([*batch.schema, *ANNOTATIONS])
+        added = answers(self._snapshot, judged.verdicts)
         self._writer.add(pa.RecordBatch.from_arrays([*batch.columns, *added], schema=schema))
 
     def end_group(self) -> None:
@@ -294,6 +287,16 @@ def _reasons(verdicts: Verdicts, rows: Any = slice(None)) -> pa.DictionaryArray:
     kind = verdicts.kind[rows]
     number = np.where(failed, verdicts.error[rows] + _FIRST_ERROR, kind) if failed.any() else kind
     return pa.DictionaryArray.from_arrays(pa.array(number, pa.uint8(), mask=number == 0), _REASONS)
+
+
+def answers(snapshot: Snapshot, verdicts: Verdicts) -> list[pa.Array]:
+    """The columns `ANNOTATIONS` of n items."""
+    return [
+        _OUTCOMES.take(pa.array(verdicts.outcome)),
+        _reasons(verdicts).dictionary_decode(),
+        _claims(snapshot, verdicts),
+        pa.array(verdicts.flagged),
+    ]
 
 
 def _claims(snapshot: Snapshot, verdicts: Verdicts) -> pa.Array:

@@ -13,7 +13,7 @@ from optout.filter.modes import DataFormat
 __all__ = ["Shard", "find_shards", "shard_at"]
 
 #: What a directory is taken for, when it holds files of several kinds: the first of these.
-_FIRST = (DataFormat.PARQUET,)
+_FIRST = (DataFormat.WEBDATASET, DataFormat.PARQUET)
 
 
 class Shard(NamedTuple):

@@ -4,7 +4,6 @@ Reads ustar, GNU and pax archives (long names, sizes beyond 8 GiB) as Python's t
 of it: what would be unpacked elsewhere, counts more bytes than there are, or stores holes is refused.
 """
 
-import errno
 import mmap
 import os
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from optout.errors import BadInput
+from optout.filter.atomic import copy_range
 from optout.filter.tar_headers import Fault, walk
 
 __all__ = ["Archive", "Member", "copy_spans", "open_archive"]
@@ -21,16 +21,15 @@ __all__ = ["Archive", "Member", "copy_spans", "open_archive"]
 _BLOCK = 512
 _RECORD = 20 * _BLOCK
 _ROWS = 1 << 15
-_COPY = 1 << 30
-_REGULAR = frozenset(b"\0" b"07")
+_REGULAR = frozenset((0, ord("0"), ord("7")))
 _DIRECTORY = ord("5")
 
 _SENTENCES = {
-    Fault.CUT: "the file is cut short: it ends within member {name} or without the blocks of zeros that end a tar",
+    Fault.CUT: "the file is cut short {name}: within a member, or without the zeros that end a tar",
     Fault.CHECKSUM: "not a tar, or damaged: the header at byte {at} does not have the checksum it states",
     Fault.NUMBER: "the header at byte {at} states a size that is none",
     Fault.EXTENSION: "the extended header at byte {at} cannot be read",
-    Fault.SPARSE: "member {name} is stored with holes, which is not read here",
+    Fault.SPARSE: "the member at byte {at} is stored with holes, which is not read here",
 }
 _CODES = {Fault.CUT: "truncated_tar", Fault.CHECKSUM: "not_tar"}
 
@@ -74,9 +73,10 @@ class Archive:
         self._content.close()
         os.close(self._handle)
 
-    def read(self, member: Member) -> bytes:
-        """The member's content."""
-        return self._content[member.data : member.data + member.size]
+    def read(self, member: Member, start: int = 0, end: int | None = None) -> bytes:
+        """The member's content, or its bytes from `start` to `end`."""
+        last = member.size if end is None else min(end, member.size)
+        return self._content[member.data + start : member.data + last]
 
     def copy(self, spans: Iterable[tuple[int, int]], out: Path) -> None:
         """Write a tar made of `spans` of this one (of `Member.start` to `Member.end`) as they are."""
@@ -87,9 +87,9 @@ def open_archive(path: Path, name: str) -> Archive:
     """Open a tar and read all of its headers.
 
     Raises:
-        BadInput: it cannot be read, is empty, cut short or no tar (`unreadable`, `empty_file`, `truncated_tar`,
-            `not_tar`), has a member that would be unpacked elsewhere (`unsafe_path`), or one that cannot be
-            told (`bad_tar`).
+        BadInput: it cannot be read, is empty, cut short or no tar (`unreadable`, `empty_file`,
+            `truncated_tar`, `not_tar`), has a member that would be unpacked elsewhere (`unsafe_path`), or
+            one that cannot be told (`bad_tar`).
     """
     try:
         handle = os.open(path, os.O_RDONLY)
@@ -118,8 +118,7 @@ def _members(content: mmap.mmap, name: str) -> list[Member]:
     # The map can only be closed when nothing looks at it any more.
     del data
     if fault != Fault.END:
-        at = members[-1].name if members else "the first one"
-        where = f"after {at!r}" if fault == Fault.CUT else "there"
+        where = f"after member {members[-1].name[:200]!a}" if members else "at its first member"
         sentence = _SENTENCES[fault].format(name=where, at=position)
         raise BadInput(f"{name}: {sentence}", code=_CODES.get(fault, "bad_tar"))
     return members
@@ -133,7 +132,7 @@ def _member(content: mmap.mmap, row: list[int], archive: str) -> Member:
     name = raw.decode("utf-8", "surrogateescape")
     if name.startswith("/") or "\0" in name or not name or (".." in name and ".." in name.split("/")):
         raise BadInput(
-            f"{archive}: member {ascii(name[:200])} at byte {start} would be unpacked outside of the data",
+            f"{archive}: member {name[:200]!a} at byte {start} would be unpacked outside of the data",
             code="unsafe_path",
         )
     return Member(name, start, data, size, end, _what(kind, name))
@@ -153,7 +152,7 @@ def copy_spans(source: int, spans: Iterable[tuple[int, int]], out: Path) -> None
     with out.open("wb", buffering=0) as file:
         written = 0
         for start, end in _runs(spans):
-            written += _copy(source, start, end, file.fileno())
+            written += copy_range(source, start, end, file.fileno())
         # Two blocks of zeros end a tar, and zeros fill its last record.
         file.truncate(-(-(written + 2 * _BLOCK) // _RECORD) * _RECORD)
 
@@ -168,24 +167,3 @@ def _runs(spans: Iterable[tuple[int, int]]) -> Iterable[tuple[int, int]]:
         last = end
     if last > first:
         yield first, last
-
-
-def _copy(source: int, start: int, end: int, target: int) -> int:
-    position = start
-    while position < end:
-        count = _copy_some(source, target, min(end - position, _COPY), position)
-        if not count:
-            raise BadInput("the tar became shorter while it was read", code="changed_input")
-        position += count
-    return end - start
-
-
-
-def _copy_some(source: int, target: int, count: int, position: int) -> int:
-    try:
-        return os.copy_file_range(source, target, count, position)
-    except OSError as error:
-        # Between two file systems, or on one that does not know the call.
-        if error.errno not in {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}:
-            raise
-        return os.sendfile(target, source, position, count)

@@ -56,70 +56,89 @@ def walk(data: Bytes, position: int, table: Any) -> tuple[int, int, int]:
     Returns:
         How many rows were filled; where the walk stopped; a `Fault`: `END`, or `MORE` when the table is full.
     """
-    found = 0
-    start = position
-    name_at, name_length, size = -1, 0, -1
-    while True:
-        if position + _BLOCK > len(data):
-            return found, start, _CUT
-        if _is_zero(data, position):
-            return found, position, _END if start == position else _CUT
-        if not _sum_holds(data, position):
-            return found, position, _CHECKSUM
-        stated = _number(data, position + _SIZE[0], _SIZE[1])
-        if stated < 0:
-            return found, position, _NUMBER
-        kind = data[position + _TYPE]
-        content = position + _BLOCK
-        if kind in (_LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL):
-            if content + stated > len(data):
-                return found, start, _CUT
-            # Programs differ in which of two names they believe.
-            if kind == _LONG_NAME and name_at >= 0:
-                return found, position, _EXTENSION
-            if kind == _LONG_NAME:
-                name_at, name_length = content, _length(data, content, stated)
-            elif kind == _PAX:
-                fault, path_at, path_length, told = _pax(data, content, content + stated)
-                if fault != _END:
-                    return found, position, fault
-                if (path_at >= 0 and name_at >= 0) or (told >= 0 and size >= 0):
-                    return found, position, _EXTENSION
-                if path_at >= 0:
-                    name_at, name_length = path_at, path_length
-                size = max(size, told)
-            elif kind == _PAX_GLOBAL:
-                fault, path_at, path_length, told = _pax(data, content, content + stated)
-                # One name or size for all members makes no sense.
-                if fault != _END or path_at >= 0 or told >= 0:
-                    return found, position, fault if fault != _END else _EXTENSION
-            position = content + _padded(stated)
-            continue
-        if kind == _OLD_SPARSE:
-            return found, position, _SPARSE
-        if size < 0:
-            size = 0 if _EMPTY_FIRST <= kind <= _EMPTY_LAST else stated
-        if content + _padded(size) > len(data):
-            return found, start, _CUT
-        row = table[found]
-        row[0], row[1], row[2], row[3], row[4] = start, content, size, content + _padded(size), kind
-        row[5], row[6], row[7], row[8] = name_at, name_length, 0, 0
-        if name_at < 0:
-            _own_name(data, position, row)
-        found += 1
-        position = content + _padded(size)
+    told = np.empty(3, np.int64)
+    for found in range(len(table)):
         start = position
-        name_at, name_length, size = -1, 0, -1
-        if found == len(table):
-            return found, position, _MORE
+        told[0], told[1], told[2] = -1, 0, -1
+        fault, position = _extensions(data, position, told)
+        if fault == _END and start != position:
+            fault = _CUT
+        if fault != _MORE:
+            return found, position if fault != _CUT else start, fault
+        fault, position = _member(data, start, position, told, table[found])
+        if fault != _MORE:
+            return found, position if fault != _CUT else start, fault
+    return len(table), position, _MORE
+
+
+@compiled
+def _extensions(data: Bytes, position: int, told: Any) -> tuple[int, int]:
+    """Pass over the extended headers of a member: why it stopped (`MORE`: at the member's own), and where.
+
+    What they say is left in `told`: the name's position and length, the size; -1 where they do not.
+    """
+    while True:
+        fault, stated = _check(data, position)
+        if fault != _MORE:
+            return fault, position
+        kind, content = data[position + _TYPE], position + _BLOCK
+        if kind not in (_LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL):
+            return _MORE, position
+        if content + stated > len(data):
+            return _CUT, position
+        if kind in (_PAX, _PAX_GLOBAL):
+            fault, name_at, name_length, size = _pax(data, content, content + stated)
+            if fault != _END:
+                return fault, position
+        else:
+            name_at, size = content if kind == _LONG_NAME else -1, -1
+            name_length = _length(data, content, stated)
+        # One name or size for all members makes no sense; of two, programs differ in which they believe.
+        twice = (name_at >= 0 and told[0] >= 0) or (size >= 0 and told[2] >= 0)
+        if twice or (kind == _PAX_GLOBAL and (name_at >= 0 or size >= 0)):
+            return _EXTENSION, position
+        if name_at >= 0:
+            told[0], told[1] = name_at, name_length
+        told[2] = max(told[2], size)
+        position = content + _padded(stated)
+
+
+@compiled
+def _check(data: Bytes, position: int) -> tuple[int, int]:
+    """Whether a header is at `position` (`MORE`) or what else, and the size that it states."""
+    if position + _BLOCK > len(data):
+        return _CUT, 0
+    if _is_zero(data, position):
+        return _END, 0
+    if not _sum_holds(data, position):
+        return _CHECKSUM, 0
+    stated = _number(data, position + _SIZE[0], _SIZE[1])
+    return (_MORE, stated) if stated >= 0 else (_NUMBER, 0)
+
+
+@compiled
+def _member(data: Bytes, start: int, position: int, told: Any, row: Any) -> tuple[int, int]:
+    """Fill the row of the member whose own header is at `position`; returns `MORE` and the next position."""
+    kind = data[position + _TYPE]
+    if kind == _OLD_SPARSE:
+        return _SPARSE, position
+    size = told[2]
+    if size < 0:
+        size = 0 if _EMPTY_FIRST <= kind <= _EMPTY_LAST else _number(data, position + _SIZE[0], _SIZE[1])
+    content = position + _BLOCK
+    end = content + _padded(size)
+    if end > len(data):
+        return _CUT, position
+    row[0], row[1], row[2], row[3], row[4] = start, content, size, end, kind
+    row[5], row[6], row[7], row[8] = told[0], told[1], 0, 0
+    if told[0] < 0:
+        _own_name(data, position, row)
+    return _MORE, end
 
 
 @compiled
 def _is_zero(data: Bytes, position: int) -> bool:
-    for index in range(position, position + _BLOCK):
-        if data[index]:
-            return False
-    return True
+    return not data[position : position + _BLOCK].any()
 
 
 @compiled
@@ -128,7 +147,7 @@ def _sum_holds(data: Bytes, position: int) -> bool:
     stated = _number(data, position + _SUM[0], _SUM[1])
     total, high = 0, 0
     for index in range(_BLOCK):
-        byte = np.int64(32) if _SUM[0] <= index < _SUM[0] + _SUM[1] else np.int64(data[position + index])
+        byte = 32 if _SUM[0] <= index < _SUM[0] + _SUM[1] else int(data[position + index])
         total += byte
         high += byte >> 7
     return bool(stated in (total, total - 256 * high))
@@ -137,20 +156,20 @@ def _sum_holds(data: Bytes, position: int) -> bool:
 @compiled
 def _number(data: Bytes, at: int, length: int) -> int:
     """A number in octal digits, or after a set first bit in base 256; -1 if it is none or too large."""
-    value = np.int64(0)
+    value = 0
     if data[at] & 0x80:
-        value = np.int64(data[at] & 0x7F)
+        value = int(data[at]) & 0x7F
         for index in range(at + 1, at + length):
             if value > _LARGEST >> 8:
                 return -1
-            value = value << 8 | data[index]
+            value = value << 8 | int(data[index])
         return value
     index, end = at, at + length
     while index < end and data[index] == 32:
         index += 1
     while index < end and data[index] != 0 and data[index] != 32:
-        digit = data[index] - 48
-        if data[index] < 48 or digit > 7 or value > _LARGEST >> 3:
+        digit = int(data[index]) - 48
+        if digit < 0 or digit > 7 or value > _LARGEST >> 3:
             return -1
         value = value << 3 | digit
         index += 1
@@ -188,7 +207,7 @@ def _pax(data: Bytes, at: int, end: int) -> tuple[int, int, int, int]:
     while at < end and data[at]:
         length, index = 0, at
         while index < end and 48 <= data[index] <= 57 and length < _LARGEST // 10:
-            length = length * 10 + (data[index] - 48)
+            length = length * 10 + int(data[index]) - 48
             index += 1
         last = at + length - 1
         if index == at or index >= end or data[index] != 32 or last >= end or last <= index:
@@ -215,18 +234,15 @@ def _pax(data: Bytes, at: int, end: int) -> tuple[int, int, int, int]:
 def _begins(data: Bytes, at: int, end: int, word: Bytes) -> bool:
     if end - at < len(word):
         return False
-    for index in range(len(word)):
-        if data[at + index] != word[index]:
-            return False
-    return True
+    return bool((data[at : at + len(word)] == word).all())
 
 
 @compiled
 def _decimal(data: Bytes, at: int, end: int) -> int:
-    value = np.int64(0)
+    value = 0
     for index in range(at, end):
-        digit = data[index] - 48
-        if data[index] < 48 or digit > 9 or value > _LARGEST // 10:
+        digit = int(data[index]) - 48
+        if digit < 0 or digit > 9 or value > _LARGEST // 10:
             return -1
         value = value * 10 + digit
     return value if end > at else -1
