@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "MAX_SIDE", "decode_luma", "decode_rgb", "read_picture"]
 
 MAX_BYTES = 100_000_000
-MAX_PIXELS = 100_000_000
+#: A little below what Pillow warns of.
+MAX_PIXELS = 89_000_000
 #: The longest side that JPEG has. Lines of millions of pixels make tables that large.
 MAX_SIDE = 65_535
 
@@ -59,12 +60,9 @@ def decode_luma(data: bytes, name: str) -> Pixels:
     """
     image_module = _check(data, name)
     if jpeg.is_jpeg(data):
-        size = jpeg.read_size(data)
-        if size is not None:
-            _check_size(*size, name)
-            luma = jpeg.decode(data)
-            if luma is not None:
-                return _turned(luma, _jpeg_orientation(data, image_module))
+        luma = _decode_jpeg(data, name)
+        if luma is not None:
+            return _turned(luma, _jpeg_orientation(data, image_module))
     return _decode_by_pillow(data, name, image_module, "L")
 
 
@@ -82,9 +80,17 @@ def _check(data: bytes, name: str) -> ModuleType:
         raise BadInput(f"{name} is empty", code="empty_file")
     if len(data) > MAX_BYTES:
         raise BadInput(f"{name} has more than {MAX_BYTES:,} bytes", code="picture_too_large")
-    if jpeg.is_jpeg(data) and (scans := jpeg.count_scans(data)) > jpeg.MAX_SCANS:
-        raise BadInput(f"{name} has {scans:,} scans, each as much work as all", code="picture_too_large")
     return _pillow(name)
+
+
+def _decode_jpeg(data: bytes, name: str) -> Pixels | None:
+    """The luma, or None where Pillow has to see to the file."""
+    size = jpeg.read_size(data)
+    if size is None:
+        return None
+    _check_size(*size, name)
+    _check_scans(data, *size, name)
+    return jpeg.decode(data)
 
 
 def _pillow(name: str) -> ModuleType:
@@ -103,6 +109,11 @@ def _check_size(width: int, height: int, name: str) -> None:
         raise BadInput(f"{name} has a side of more than {MAX_SIDE:,} pixels", code="picture_too_large")
 
 
+def _check_scans(data: bytes, width: int, height: int, name: str) -> None:
+    if jpeg.scans_too_much(data, width * height):
+        raise BadInput(f"{name} goes over its pixels too many times in scans", code="picture_too_large")
+
+
 def _decode_by_pillow(data: bytes, name: str, image_module: ModuleType, mode: Literal["L", "RGB"]) -> Pixels:
     image_module.init()
     formats = [form for form in _FORMATS if form in image_module.OPEN]
@@ -110,6 +121,7 @@ def _decode_by_pillow(data: bytes, name: str, image_module: ModuleType, mode: Li
         with image_module.open(io.BytesIO(data), formats=formats) as image:
             _check_size(image.width, image.height, name)
             if image.format in ("JPEG", "MPO"):
+                _check_scans(data, image.width, image.height, name)
                 image.draft(mode, image.size)
             image.load()
             pixels = _luma(image, image_module) if mode == "L" else _rgb(image, image_module)
@@ -170,8 +182,11 @@ def _eight_bits(gray: npt.NDArray[Any]) -> Pixels:
 def _jpeg_orientation(data: bytes, image_module: ModuleType) -> int:
     if not jpeg.has_metadata(data):
         return 0
-    with image_module.open(io.BytesIO(data), formats=("JPEG", "MPO")) as image:
-        return _orientation(image)
+    try:
+        with image_module.open(io.BytesIO(data), formats=("JPEG", "MPO")) as image:
+            return _orientation(image)
+    except Exception:  # noqa: BLE001 -- only the metadata is broken: the picture was decoded
+        return 0
 
 
 def _orientation(image: "Image") -> int:

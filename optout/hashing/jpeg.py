@@ -1,15 +1,21 @@
 """JPEG through libjpeg-turbo (simplejpeg), where its wheel is there and the file is of a plain kind."""
 
+from typing import Any
+
 import numpy as np
 
+from optout.compiled import compiled
 from optout.hashing.lanczos import Pixels
 
-__all__ = ["MAX_SCANS", "count_scans", "decode", "has_metadata", "is_jpeg", "read_size"]
+__all__ = ["MAX_SCANNED", "decode", "has_metadata", "is_jpeg", "read_size", "scans_too_much"]
 
-#: Progressive files have about ten. Each scan goes over the whole picture, though it may take few bytes.
-MAX_SCANS = 500
+#: Pixels times scans. Each scan of a progressive file goes over the whole picture, though it may take few
+#: bytes of the file; as a rule there are ten. This many take some three seconds.
+MAX_SCANNED = 3_000_000_000
 
-_START, _SCAN, _APP1 = b"\xff\xd8\xff", 0xDA, 0xE1
+_START, _SCAN, _END, _APP1 = b"\xff\xd8\xff", 0xDA, 0xD9, 0xE1
+#: What after 0xFF begins no segment: 0 says that it is data, 0xFF that more comes, the others stand alone.
+_ALONE = np.isin(np.arange(256), [0x00, 0x01, *range(0xD0, 0xD8), 0xFF])
 
 
 def is_jpeg(data: bytes) -> bool:
@@ -17,9 +23,29 @@ def is_jpeg(data: bytes) -> bool:
     return data.startswith(_START)
 
 
-def count_scans(data: bytes) -> int:
-    """How many scans a JPEG can have at most."""
-    return data.count(bytes((0xFF, _SCAN)))
+def scans_too_much(data: bytes, pixels: int) -> bool:
+    """Whether the scans of a picture of so many pixels are more work than `MAX_SCANNED`."""
+    # Thumbnails, and whatever cameras append, may look like more scans, but never like fewer.
+    if data.count(bytes((0xFF, _SCAN))) * pixels <= MAX_SCANNED:
+        return False
+    return int(_count_scans(np.frombuffer(data, np.uint8), _ALONE)) * pixels > MAX_SCANNED
+
+
+@compiled
+def _count_scans(octets: Any, alone: Any) -> int:
+    """Scans up to the end of the picture, without those in segments that hold something else."""
+    scans = 0
+    place: Any = 2
+    while place + 3 < len(octets):
+        marker = octets[place + 1]
+        if octets[place] != 0xFF or alone[marker]:
+            place += 1
+        elif marker == _END:
+            break
+        else:
+            scans += marker == _SCAN
+            place += 2 + (np.int64(octets[place + 2]) << 8 | np.int64(octets[place + 3]))
+    return scans
 
 
 def has_metadata(data: bytes) -> bool:

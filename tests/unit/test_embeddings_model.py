@@ -12,8 +12,8 @@ from optout.embeddings.identity import Settings, Thresholds, calibrate, write_se
 from optout.embeddings.loading import settings_path
 from optout.embeddings.torch_network import import_clip, import_torch
 from optout.errors import BadInput, UsageError
+from tests.unit.hashing_support import SHIPPED, encoded
 from tests.unit.model_support import small_clip, small_onnx, small_script
-from tests.unit.picture_support import SHIPPED, encoded
 
 
 @pytest.fixture(scope="module")

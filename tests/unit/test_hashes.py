@@ -1,7 +1,5 @@
 import hashlib
-import io
 import sys
-import zlib
 from pathlib import Path
 
 import imagehash
@@ -15,19 +13,13 @@ from PIL import Image, ImageOps
 
 from optout.errors import BadInput, InvalidSelector
 from optout.hashes import Picture, View, format_fingerprint, hash_picture, parse_fingerprint
-from optout.hashing import decode
+from tests.unit.hashing_support import encoded
 
 
 def scene(width: int = 240, height: int = 160, seed: int = 0) -> Image.Image:
     """Smooth blotches of colour, which perceptual hashes like."""
     grid = np.random.default_rng(seed).integers(0, 256, (8, 12, 3), np.uint8)
     return Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC)
-
-
-def encoded(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
-    out = io.BytesIO()
-    image.save(out, form, **options)
-    return out.getvalue()
 
 
 def view(picture: Picture, name: str) -> View:
@@ -115,44 +107,6 @@ def test_every_pixel_format_looks_alike(form: str) -> None:
     found, expected = view(hash_picture(data), "whole"), view(hash_picture(encoded(gray)), "whole")
     assert bits_apart(found.phash, expected.phash) <= 2
     assert bits_apart(found.pdq, expected.pdq) <= 8
-
-
-@pytest.mark.parametrize(
-    ("data", "code"),
-    [
-        (b"", "empty_file"),
-        (b"just some text", "not_a_picture"),
-        (encoded(scene(), "JPEG")[:-600], "not_a_picture"),
-        (encoded(scene())[:200], "not_a_picture"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not_a_picture"),
-    ],
-)
-def test_what_is_no_whole_picture_is_refused_by_name(tmp_path: Path, data: bytes, code: str) -> None:
-    path = tmp_path / "broken.jpg"
-    path.write_bytes(data)
-    with pytest.raises(BadInput, match=r"broken\.jpg") as caught:
-        hash_picture(path)
-    assert caught.value.code == code
-
-
-@pytest.mark.parametrize("side", [10_001, 40_000])
-def test_a_decompression_bomb_is_refused_before_it_is_decoded(side: int) -> None:
-    header = encoded(Image.new("1", (8, 8)))
-    bomb = header[:16] + side.to_bytes(4, "big") * 2 + header[24:29]
-    bomb += zlib.crc32(bomb[12:]).to_bytes(4, "big") + header[33:]
-    with pytest.raises(BadInput, match="more than 100,000,000 pixels") as caught:
-        hash_picture(bomb, name="bomb.png")
-    assert caught.value.code == "picture_too_large"
-
-
-def test_too_many_bytes_and_a_missing_file_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(BadInput, match=r"gone\.jpg cannot be read: No such file"):
-        hash_picture(tmp_path / "gone.jpg")
-    monkeypatch.setattr(decode, "MAX_BYTES", 100)
-    with pytest.raises(BadInput, match="more than 100 bytes"):
-        hash_picture(encoded(scene()))
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from optout.hashing.lanczos import Box, resize
 from optout.hashing.pdq import pdq
 from optout.hashing.phash import phash
 from optout.hashing.views import boxes
-from tests.unit.picture_support import (
+from tests.unit.hashing_support import (
     JPEGS,
     SHIPPED,
     Luma,

@@ -8,7 +8,7 @@ from PIL import Image
 
 from optout.hashes import hash_picture, hash_probes, is_evidence
 from optout.probes import ORIENTATIONS, VIEWS, PictureProbes, probes_of_fingerprint, read_pdq, read_phash
-from tests.unit.picture_support import SHIPPED, encoded
+from tests.unit.hashing_support import SHIPPED, encoded
 
 #: What Pillow calls the operations, by orientation code.
 TURNS = (
