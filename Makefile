@@ -5,7 +5,7 @@ BIN := .venv/bin
 SOURCES := optout trainer registry api workers config demo benchmarks tests manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint format bench screenshots openapi wheel clean
+.PHONY: help demo run test lint format bench bench-gpu screenshots openapi wheel clean
 
 help:  ## Print this help
 	@printf 'Optout Registry\n\n'
@@ -64,6 +64,9 @@ openapi: .venv/.run  ## Write docs/openapi.yaml anew
 
 bench: .venv/.dev  ## Measure speed against peers in the same run (about 15 minutes; PART=locators runs one part)
 	@$(BIN)/python -m benchmarks $(PART)
+
+bench-gpu: .venv/.dev  ## Measure CLIP and exact matching on a GPU against clip-anytorch (about 3 minutes)
+	@$(BIN)/python -m benchmarks.embeddings_gpu
 
 screenshots: .venv/.dev  ## Take pictures of every page into test-results/
 	@deploy/ensure-chromium

@@ -11,7 +11,7 @@ import numpy as np
 from optout.compiled import compiled
 from optout.embeddings.lanes import GROUP, any_within, count_bits, which_within
 
-__all__ = ["FIRST_WORDS", "SECOND_WORDS", "search_codes"]
+__all__ = ["FIRST_WORDS", "SECOND_WORDS", "pair_cosines", "search_codes"]
 
 #: How many words the first and the second look take; `lanes` is handed them as tuples.
 FIRST_WORDS, SECOND_WORDS = 2, 4
@@ -51,6 +51,25 @@ def search_codes(code: Any, vectors: Any, queries: Any, query_codes: Any, limits
                 queried[count], found[count], cosines[count] = query, near[place], cosine
                 count += 1
     return queried[:count], found[:count], cosines[:count]
+
+
+@compiled
+def pair_cosines(vectors: Any, found: Any, queries: Any, queried: Any) -> Any:
+    """The cosines of given pairs, the numbers that `search_codes` finds.
+
+    Args:
+        vectors: uint16[n, D], float16 as bits.
+        found: int64[k], the claim's row of each pair.
+        queries: float32[m, D].
+        queried: int64[k], the query of each pair.
+
+    Returns:
+        float32[k].
+    """
+    cosines, wide = np.empty(len(found), np.float32), np.empty(vectors.shape[1], np.uint32)
+    for pair in range(len(found)):
+        cosines[pair] = _cosine(vectors, found[pair], queries, queried[pair], wide)
+    return cosines
 
 
 @compiled

@@ -3,7 +3,9 @@
 Preparing pictures and running the model are apart, so that CPUs can do the one and a GPU's process the other.
 """
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -72,11 +74,20 @@ class EmbeddingModel:
         Raises:
             BadInput: a picture cannot be read, and which.
         """
-        side = self.preparation.side
-        squares = np.empty((len(pictures), side, side, 3), np.uint8)
-        for at, source in enumerate(pictures):
-            squares[at] = self.prepare(source, f"picture {at}" if isinstance(source, bytes) else "")
-        return self.embed_squares(squares)
+        if not len(pictures):
+            return np.empty((0, self.record.dimension), np.float16)
+        # Pillow lets go of the interpreter's lock while it decodes and resizes.
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+            return self._unit_length(self.network(self._batches(pictures, threads)))
+
+    def _batches(self, pictures: Sequence[str | Path | bytes], threads: Executor) -> Iterator[Pixels]:
+        """Prepared while the network is at work on what came before."""
+        for start in range(0, len(pictures), self.batch):
+            part = pictures[start : start + self.batch]
+            names = (
+                f"picture {start + at}" if isinstance(source, bytes) else "" for at, source in enumerate(part)
+            )
+            yield np.stack(list(threads.map(self.prepare, part, names)))
 
     def embed_squares(self, squares: Pixels) -> F16:
         """Embeddings of prepared pictures.

@@ -18,7 +18,7 @@ from optout.embeddings.rotation import clip_codes
 from optout.embeddings.value import check_vectors
 from optout.errors import BadInput, DoesNotHold
 
-__all__ = ["RECALL", "EmbeddingTable", "Found", "make_embedding_table"]
+__all__ = ["RECALL", "EmbeddingTable", "Found", "check_queries", "make_embedding_table", "unit_queries"]
 
 F16 = npt.NDArray[np.float16]
 F32 = npt.NDArray[np.float32]
@@ -143,13 +143,7 @@ class EmbeddingTable:
         Raises:
             BadInput: a vector is not of unit length, or of another dimension (`bad_embeddings`).
         """
-        if vectors.ndim == 2 and vectors.shape[1] != self.dimension:
-            raise BadInput(
-                f"embeddings of {vectors.shape[1]} dimensions cannot be compared with a model's of "
-                f"{self.dimension}",
-                code="bad_embeddings",
-            )
-        _check_all(vectors, "the embeddings asked about")
+        check_queries(vectors, self.dimension)
         parts = [
             self._search_chunk(vectors[at : at + _CHUNK], at, least) for at in range(0, len(vectors), _CHUNK)
         ]
@@ -157,8 +151,7 @@ class EmbeddingTable:
         return Found(*(np.concatenate(column) for column in zip(nothing, *parts, strict=True)))
 
     def _search_chunk(self, vectors: npt.NDArray[np.floating], first: int, least: float) -> Found:
-        queries = vectors.astype(np.float64)
-        queries = (queries / _lengths(queries)[:, None]).astype(np.float32)
+        queries = unit_queries(vectors)
         codes = np.zeros((len(queries), len(self.code)), np.uint64)
         codes[:, : self.dimension // 64] = clip_codes(queries, self.centre)
         row, entry, cosine = search_codes(
@@ -180,6 +173,25 @@ class EmbeddingTable:
         return np.stack(
             [radii(min(bits, self.dimension), angles, miss) for bits in looked_at], axis=1
         ).astype(np.uint64)
+
+
+def check_queries(vectors: npt.NDArray[np.floating], dimension: int) -> None:
+    """Refuse what a table of that dimension cannot be asked.
+
+    Raises:
+        BadInput: a vector is not of unit length, or of another dimension (`bad_embeddings`).
+    """
+    if vectors.ndim == 2 and vectors.shape[1] != dimension:
+        raise BadInput(
+            f"embeddings of {vectors.shape[1]} dimensions cannot be compared with a model's of {dimension}",
+            code="bad_embeddings",
+        )
+    _check_all(vectors, "the embeddings asked about")
+
+
+def unit_queries(vectors: npt.NDArray[np.floating]) -> F32:
+    """float32 of unit length, as every search compares them."""
+    return np.asarray(vectors.astype(np.float64) / _lengths(vectors)[:, None], np.float32)
 
 
 def _check_all(vectors: npt.NDArray[np.floating], name: str) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from optout.embeddings import EmbeddingTable, clip_codes, make_embedding_table
+from optout.embeddings.exact import ExactSearch
 from optout.embeddings.radius import greatest_angles, radii
 from optout.errors import BadInput, DoesNotHold
 
@@ -170,3 +171,26 @@ def test_angles_and_radii() -> None:
     assert reached[0] == 0
     assert reached[2] == 768
     assert 192 + 30 < reached[1] < 192 + 45
+
+
+def test_the_exact_search_finds_what_the_codes_find_and_the_rest() -> None:
+    claimed = pictures(3000, seed=21)
+    asked = np.concatenate([copies(claimed[:1500], 0.91, seed=22), pictures(20, seed=23)])
+    table = EmbeddingTable.from_columns(make_embedding_table(claimed, numbers(3000)))
+    exact, quick = ExactSearch(table, device="cpu").search(asked, 0.9), table.search(asked, 0.9)
+    cosine = {(row, entry): cosine for row, entry, cosine in zip(*exact, strict=True)}
+    assert all(cosine[row, entry] == found for row, entry, found in zip(*quick, strict=True))
+    products = asked.astype(np.float64) @ table.vector.astype(np.float64).T
+    products /= np.linalg.norm(asked.astype(np.float64), axis=1, keepdims=True)
+    sure = {(int(row), int(entry)) for row, entry in np.argwhere(products >= 0.9 + 1e-6)}
+    assert len(sure) >= 1400
+    assert sure <= set(cosine)
+    assert all(products[row, entry] >= 0.9 - 1e-6 for row, entry in cosine)
+    assert (np.diff(exact.row.astype(np.int64) * 3000 + exact.entry) > 0).all()
+
+
+def test_the_exact_search_of_nothing() -> None:
+    empty = EmbeddingTable.from_columns(make_embedding_table(pictures(0), numbers(0)))
+    assert len(ExactSearch(empty, device="cpu").search(pictures(5), 0.9).row) == 0
+    with pytest.raises(BadInput, match="128 dimensions cannot be compared"):
+        ExactSearch(empty, device="cpu").search(pictures(2, 128), 0.9)
