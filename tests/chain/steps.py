@@ -12,7 +12,7 @@ from typing import Any
 from demo.service import ROOT
 from tests.chain.web import Web
 
-__all__ = ["Ran", "download", "optout", "pictures_in", "write_claims"]
+__all__ = ["Ran", "download", "optout", "pictures_in", "trainer", "write_claims"]
 
 _IMG2DATASET = ROOT / ".venv" / "img2dataset" / "bin" / "img2dataset"
 
@@ -46,6 +46,11 @@ def optout(*arguments: object, code: int = 0) -> Ran:
     ran = _run([sys.executable, "-m", "optout", *arguments, "--json"])
     assert ran.code == code, ran.out + ran.err
     return ran
+
+
+def trainer(*arguments: object) -> Ran:
+    """`python -m trainer …`."""
+    return _run([sys.executable, "-m", "trainer", *arguments])
 
 
 def download(rows: Path, out: Path, web: Web) -> None:

@@ -1,5 +1,7 @@
 """The whole chain with the real commands: from the claims to what may be trained on."""
 
+import hashlib
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,8 +9,9 @@ import pytest
 
 from demo.pictures import caption_of
 from tests.chain import world
-from tests.chain.steps import download, optout, pictures_in, write_claims
+from tests.chain.steps import Ran, download, optout, pictures_in, trainer, write_claims
 from tests.chain.web import Web, serving
+from tests.trainer.support import tiny
 
 pytestmark = pytest.mark.slow
 
@@ -29,6 +32,15 @@ class Chain:
     def pictures(self) -> Path:
         """What img2dataset fetched."""
         return self.home / "pictures"
+
+    @property
+    def filtered(self) -> Path:
+        """The pictures that passed as well, with a receipt that carries that of the rows."""
+        return self.home / "filtered"
+
+    @property
+    def model(self) -> Path:
+        return self.home / "model"
 
     @property
     def private(self) -> Path:
@@ -63,6 +75,31 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
     return run
 
 
+@pytest.fixture(scope="module")
+def filtered(chain: Chain) -> Chain:
+    """The pictures are filtered too: a digest is known only once somebody has the file."""
+    more = ("--parent-receipt", chain.rows / "receipt.json", "--key", chain.private)
+    filtered = ("--snapshot", chain.snapshot, "--out", chain.filtered)
+    summary = optout("filter", chain.pictures, *filtered, *more).json
+    assert summary["reasons"] == {"sha256": len(world.DIGEST)}
+    assert (summary["kept"], summary["errors"]) == (len(world.FREE), 0)
+    return chain
+
+
+@pytest.fixture(scope="module")
+def trained(filtered: Chain) -> Chain:
+    """A few steps on what is left."""
+    ran = train(filtered)
+    assert ran.code == 0, ran.err
+    return filtered
+
+
+def train(chain: Chain, *more: object, data: Path | None = None, out: Path | None = None) -> Ran:
+    """`trainer train`, a few steps of a tiny model."""
+    where = ("--data", data or chain.filtered, "--out", out or chain.model)
+    return trainer("train", *where, "--trust", chain.public, "--steps", 3, *tiny(), *more)
+
+
 def test_nobody_asks_for_what_was_reserved(chain: Chain) -> None:
     """The filter stands before the download, so that the reserved works are not even fetched."""
     reserved = {work.url for work in world.works() if work.number in (*world.DOMAIN, *world.URL)}
@@ -80,3 +117,52 @@ def test_the_receipt_of_the_rows_holds(chain: Chain) -> None:
     receipt = chain.rows / "receipt.json"
     checked = optout("verify", receipt, "--snapshot", chain.snapshot, "--trust", chain.public).json
     assert checked["holds"]
+
+
+def test_both_filters_leave_only_what_nobody_reserved(filtered: Chain) -> None:
+    kept = {work.url: caption_of(work.number) for work in world.works() if work.number in world.FREE}
+    assert pictures_in(filtered.filtered) == kept
+
+
+def test_the_receipt_of_the_pictures_carries_that_of_the_rows(filtered: Chain) -> None:
+    receipt = filtered.filtered / "receipt.json"
+    checked = optout("verify", receipt, "--snapshot", filtered.snapshot, "--trust", filtered.public).json
+    assert checked["holds"]
+    parents = [finding for finding in checked["findings"] if finding["what"].startswith("parent")]
+    assert len(parents) == 1
+    optout("keygen", filtered.home / "stranger")
+    optout("verify", receipt, "--trust", filtered.home / "stranger" / "public.pem", code=1)
+
+
+def test_the_model_says_what_it_was_trained_on(trained: Chain) -> None:
+    card = (trained.model / "README.md").read_text()
+    receipt = hashlib.sha256((trained.filtered / "receipt.json").read_bytes()).hexdigest()
+    assert receipt in card
+    assert "studio.example" in card
+    assert f"({len(world.DIGEST)} by sha256)" in card
+
+
+def test_the_model_is_verified_down_to_its_weights(trained: Chain, tmp_path: Path) -> None:
+    assert optout("verify", trained.model, "--trust", trained.public).json["holds"]
+    copied = tmp_path / "model"
+    shutil.copytree(trained.model, copied)
+    weights = copied / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    checked = optout("verify", copied, "--trust", trained.public, code=1).json
+    (bad,) = [finding for finding in checked["findings"] if not finding["holds"]]
+    assert (bad["what"], bad["code"]) == ("unet/diffusion_pytorch_model.safetensors", "changed_file")
+
+
+def test_nothing_but_filtered_data_is_trained_on(filtered: Chain, tmp_path: Path) -> None:
+    """The pictures as downloaded: no receipt of their own, and that of what was filtered is not for them."""
+    ran = train(filtered, data=filtered.pictures, out=tmp_path / "none")
+    assert (ran.code, ran.err.count("optout filter")) == (3, 1)
+    ran = train(
+        filtered,
+        "--receipt",
+        filtered.filtered / "receipt.json",
+        data=filtered.pictures,
+        out=tmp_path / "other",
+    )
+    assert ran.code == 1
+    assert not list(tmp_path.iterdir())
