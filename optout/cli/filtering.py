@@ -47,7 +47,7 @@ def filter_command(
     source: Annotated[
         str,
         typer.Argument(
-            help="Parquet metadata or WebDataset tars: a file, a directory, or a glob in quotes.",
+            help="Parquet metadata, WebDataset tars or folders of pictures: a file, a directory, or a glob.",
             show_default=False,
         ),
     ],

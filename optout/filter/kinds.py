@@ -1,6 +1,6 @@
 """The kinds of data sets that can be filtered: a module each, which says what its shards are."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -17,11 +17,12 @@ from optout.snapshot import Snapshot
 if TYPE_CHECKING:
     from optout.filter.source import Shard
 
-__all__ = ["Job", "Kind", "Written", "kind_of", "open_kind"]
+__all__ = ["Job", "Kind", "Written", "by_suffix", "kind_of", "open_kind", "visible"]
 
 _HOMES = {
     DataFormat.PARQUET: "shard",
     DataFormat.WEBDATASET: "webdataset",
+    DataFormat.IMAGES: "folder",
 }
 
 
@@ -79,18 +80,30 @@ class Kind:
     """What is particular to a kind of data set.
 
     Attributes:
-        depth: how many parts of its path name a shard that is given by itself.
-        companions: the other files of the shard at a path.
+        shards: which of the files below a directory (given with it) are shards, or which folders.
+        companions: the other files of the shard at a path, below the directory that is given with it.
         output: the output's name, made of the shard's name.
         write: filters a shard; its outputs appear together or not at all.
         rows: how many items a shard has, at a glance; None where that cannot be seen.
     """
 
-    companions: Callable[[Path], list[Path]]
+    shards: Callable[[list[Path], Path], list[Path]]
+    companions: Callable[[Path, Path], list[Path]]
     output: Callable[[str, Settings], str]
     write: Callable[[Job], Written]
     rows: Callable[["Shard"], int | None]
-    depth: int = 1
+
+
+def visible(files: Iterable[Path], root: Path) -> Iterator[Path]:
+    """Those of `files` below `root` that are data: readers pass by names that begin with `.` or `_`."""
+    for path in files:
+        if not any(part.startswith((".", "_")) for part in path.relative_to(root).parts):
+            yield path
+
+
+def by_suffix(label: DataFormat) -> Callable[[list[Path], Path], list[Path]]:
+    """What finds the shards that are files whose names end as `label` says."""
+    return lambda files, root: [path for path in files if path.suffix.lower() in label.suffixes]
 
 
 def open_kind(label: DataFormat) -> Kind:
@@ -105,6 +118,8 @@ def kind_of(path: Path) -> DataFormat:
     Raises:
         BadInput: nothing of that name can be filtered (`unknown_format`).
     """
+    if path.is_dir():
+        return DataFormat.IMAGES
     for label in DataFormat:
         if path.suffix.lower() in label.suffixes:
             return label

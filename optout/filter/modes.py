@@ -41,6 +41,7 @@ class DataFormat(StrEnum):
 
     PARQUET = "parquet"
     WEBDATASET = "webdataset"
+    IMAGES = "images"
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -51,4 +52,5 @@ class DataFormat(StrEnum):
 _SUFFIXES = {
     DataFormat.PARQUET: (".parquet", ".parq", ".pq"),
     DataFormat.WEBDATASET: (".tar",),
+    DataFormat.IMAGES: (),
 }

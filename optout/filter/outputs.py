@@ -25,9 +25,15 @@ class Outputs:
         self._job = job
         self._parts: dict[str, Path] = {}
         self._digests: dict[str, str] = {}
+        self._waits = False
 
-    def write(self, name: str, fill: Callable[[Path], Any]) -> Any:
+    def write(self, name: str, fill: Callable[[Path], Any], *, wait: bool = True) -> Any:
         """Let `fill` write the file that will be called `name`.
+
+        Args:
+            name: relative to the output directory.
+            fill: is given the path to write to.
+            wait: until it is on the disk; otherwise all such files are waited for together.
 
         Raises:
             OptoutError: the disk is full (`disk_full`) or the file cannot be written (`write_failed`).
@@ -35,11 +41,17 @@ class Outputs:
         part = self._part(name)
         try:
             result = fill(part)
-            sync(part)
+            if wait:
+                sync(part)
         except OSError as error:
             raise cannot_write(self._job.place(name), error) from error
+        self._waits = self._waits or not wait
         self._digests[name] = sha256_of(part) if self._job.prove else ""
         return result
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Write `content` to the file that will be called `name`; raises as `write` does."""
+        self.write(name, lambda part: part.write_bytes(content))
 
     def _part(self, name: str) -> Path:
         final = self._job.place(name)
@@ -51,6 +63,8 @@ class Outputs:
         """Give all files their names; returns the SHA-256 of each, "" where none is asked for."""
         if len(self._parts) != 1 or self._job.output not in self._parts:
             begin(self._job.out, self._parts)
+        if self._waits:
+            os.sync()
         places = {name: self._job.place(name) for name in self._parts}
         try:
             for name, part in self._parts.items():

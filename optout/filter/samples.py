@@ -1,25 +1,32 @@
 """Judging samples: things of several parts (picture, caption, metadata) that stay or go together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 import pyarrow as pa
 
 from optout.engine import ItemError, Items, Verdicts
 from optout.errors import BadInput, OptoutError
+from optout.filter.columns import KNOWN
 from optout.filter.contents import Content, Seen, look_at_all
 from optout.filter.kinds import Job
 from optout.filter.results import MOST_NAMED, Counts
+from optout.filter.settings import ColumnNames
 from optout.filter.shard import count_rows
 from optout.filter.sinks import Judged
 from optout.probes import PictureProbes
 from optout.words import Outcome, SelectorKind
 
-__all__ = ["Answers", "Sample", "judge_samples"]
+__all__ = ["ROLES", "TEXTS", "Answers", "Sample", "ascii_name", "judge_samples", "read_json", "require_urls"]
 
+ROLES = ("url", "text", "sha256", "md5")
+#: Extensions of captions.
+TEXTS = frozenset({"txt", "caption", "text"})
+_IDENTIFIERS = ("url", "sha256", "md5")
 _CHUNK = 512
 _DIGESTS = {SelectorKind.SHA256, SelectorKind.MD5}
 
@@ -50,6 +57,29 @@ class Sample:
         if not self.error:
             self.error, self.why = error, why
 
+    def fail_as_double(self) -> None:
+        """Note that its name occurs more than once: nobody can tell which is meant."""
+        self.fail(ItemError.DUPLICATE, f"{ascii_name(self.name)}: the key occurs more than once")
+
+    def take(self, stated: Mapping[str, Any]) -> None:
+        """Note what is stated, by role; what is known stays."""
+        for role, value in stated.items():
+            if getattr(self, role) is None:
+                setattr(self, role, value)
+
+    def compare(self, row: Mapping[str, Any] | None) -> None:
+        """Note what its row in a table of metadata states, and whether there is one and it agrees."""
+        name = ascii_name(self.name)
+        if row is None:
+            self.fail(ItemError.METADATA, f"{name} has no row in the metadata")
+            return
+        for role in _IDENTIFIERS:
+            said, also = getattr(self, role), row.get(role)
+            if said is not None and also is not None and _octets(said) != _octets(also):
+                why = f"{name}: its JSON and its row in the metadata state different {role}s"
+                self.fail(ItemError.METADATA, why)
+        self.take(row)
+
 
 class Answers(NamedTuple):
     """The answers about n samples.
@@ -59,14 +89,47 @@ class Answers(NamedTuple):
         keep: bool[n].
         counts: what became of them.
         named: sentences about those that cannot be judged, the first few.
-        digests: SHA-256 of the first file of each sample, "" where it was not looked at.
     """
 
     batches: list[Judged]
     keep: npt.NDArray[np.bool_]
     counts: Counts
     named: tuple[str, ...]
-    digests: list[str]
+
+
+def _octets(text: str | bytes) -> bytes:
+    return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+
+
+def ascii_name(text: str) -> str:
+    """A name as messages show it."""
+    return text if text.isascii() and text.isprintable() else ascii(text)[1:-1]
+
+
+def read_json(content: bytes, wanted: ColumnNames) -> dict[str, str] | None:
+    """What a sample's JSON states, by role; None where it is none."""
+    try:
+        stated = orjson.loads(content)
+    except ValueError:
+        return None
+    if not isinstance(stated, dict):
+        return None
+    said = {}
+    for role in ROLES:
+        named = getattr(wanted, role)
+        names = (named,) if named else KNOWN[role]
+        value = next((stated[name] for name in names if name in stated), None)
+        if isinstance(value, str):
+            said[role] = value
+    return said
+
+
+def require_urls(samples: Sequence[Sample]) -> None:
+    """Where samples have URLs, one without has lost it: it cannot be judged."""
+    if any(sample.url is not None for sample in samples):
+        for sample in samples:
+            if sample.url is None:
+                sample.fail(ItemError.NULL, f"{ascii_name(sample.name)} has no URL, as others have")
 
 
 def judge_samples(job: Job, samples: Sequence[Sample]) -> Answers:
@@ -77,7 +140,6 @@ def judge_samples(job: Job, samples: Sequence[Sample]) -> Answers:
     """
     batches: list[Judged] = []
     named: list[str] = []
-    digests: list[str] = []
     counts = Counts()
     for start in range(0, len(samples), _CHUNK):
         part = samples[start : start + _CHUNK]
@@ -85,13 +147,12 @@ def judge_samples(job: Job, samples: Sequence[Sample]) -> Answers:
         judged = _judge(job, part, seen, start)
         counts += count_rows(judged)
         batches.append(judged)
-        digests += [each[0].sha256 if each else "" for each in seen]
         if len(named) < MOST_NAMED:
             named += list(_sentences(job, part, seen, judged.verdicts))
         if job.progress is not None:
             job.progress(len(part))
     keep = np.concatenate([np.empty(0, np.bool_), *(judged.keep for judged in batches)])
-    return Answers(batches, keep, counts, tuple(named[:MOST_NAMED]), digests)
+    return Answers(batches, keep, counts, tuple(named[:MOST_NAMED]))
 
 
 def _look(job: Job, samples: Sequence[Sample]) -> list[list[Seen]]:

@@ -18,9 +18,9 @@ from optout.errors import BadInput, OptoutError
 from optout.filter.atomic import sha256_of, write_atomic
 from optout.filter.columns import Found, find_columns
 from optout.filter.domains import DomainCounter
-from optout.filter.kinds import Job, Kind, Written, open_kind
+from optout.filter.kinds import Job, Kind, Written, by_suffix, open_kind
 from optout.filter.marker import write_marker
-from optout.filter.modes import MaskFormat, Mode
+from optout.filter.modes import DataFormat, MaskFormat, Mode
 from optout.filter.parquet import Source
 from optout.filter.results import Counts, Described, ShardResult
 from optout.filter.settings import Settings, at_of, plan_of
@@ -48,7 +48,7 @@ def filter_shard(
 
     Args:
         source: the input file (a Parquet file, a tar, …; its companions are found beside it), or a `Shard`.
-        out: the file to write; what was there is replaced.
+        out: the file to write, or for a folder the directory; what was there is replaced.
         snapshot: an open one, or the directory of one.
         question: use, time, grade, names; without a time: now.
         settings: mode and what else; `Settings()` drops.
@@ -69,6 +69,9 @@ def filter_shard(
     question = replace(question, at=at_of(question))
     before = {name: _stat(path, name) for name, path in shard.inputs.items()}
     domains = DomainCounter() if prove else None
+    if output is None and shard.path.is_dir():
+        output = open_kind(shard.kind).output(".", settings)
+        out = out / output
     output = output or "/".join(out.parts[-len(Path(shard.name).parts) :])
     job = Job(shard, out, output, opened, question, settings, domains, progress, threads)
     written = open_kind(shard.kind).write(job)
@@ -215,4 +218,10 @@ def _rows(shard: Shard) -> int | None:
         return None
 
 
-KIND = Kind(companions=lambda path: [], output=_output_name, write=_write_parquet, rows=_rows)
+KIND = Kind(
+    shards=by_suffix(DataFormat.PARQUET),
+    companions=lambda path, root: [],
+    output=_output_name,
+    write=_write_parquet,
+    rows=_rows,
+)

@@ -18,7 +18,16 @@ from optout.filter.columns import KNOWN
 from optout.filter.parquet import Source
 from optout.filter.settings import ColumnNames
 
-__all__ = ["KEY", "Rows", "read_rows", "rewrite_stats", "rewritten_index", "rows_kept", "successes"]
+__all__ = [
+    "KEY",
+    "Rows",
+    "make_rows",
+    "read_rows",
+    "rewrite_stats",
+    "rewritten_index",
+    "rows_kept",
+    "successes",
+]
 
 KEY = "key"
 _STATUS, _SUCCESS = "status", "success"
@@ -48,35 +57,42 @@ class Rows(NamedTuple):
         return None if row is None else {role: values[row] for role, values in self.columns.items()}
 
 
-def read_rows(path: Path, name: str, wanted: ColumnNames) -> Rows:
+def read_rows(path: Path, name: str, wanted: ColumnNames, key: str = KEY) -> Rows:
     """Read the columns that samples are judged by.
 
     Raises:
-        BadInput: it cannot be read, or has no column `key` (`missing_column`).
+        BadInput: it cannot be read, or has no column `key` that rows are found by (`missing_column`).
     """
     with Source(path, name) as source:
         schema = source.schema
-        if KEY not in schema.names:
+        if key not in schema.names:
             raise BadInput(
-                f"{name}: no column {KEY!r} to find the rows of samples by. "
+                f"{name}: no column {key!r} to find the rows of samples by. "
                 f"The columns are: {', '.join(schema.names)}",
                 code="missing_column",
             )
         roles = {role: found for role in _ROLES if (found := _column(schema, role, wanted)) is not None}
-        names = [KEY, *roles.values()] + [_STATUS] * (_STATUS in schema.names)
+        names = [key, *roles.values()] + [_STATUS] * (_STATUS in schema.names)
         names = list(dict.fromkeys(names))
         parts = [batch for group in range(source.groups) for batch in source.batches(group, names)]
     lists: dict[str, list[Any]] = {column: [] for column in names}
     for batch in parts:
         for column in names:
             lists[column] += batch.column(column).to_pylist()
-    keys = [str(key) for key in lists[KEY]]
+    success = [status == _SUCCESS for status in lists[_STATUS]] if _STATUS in lists else None
+    return make_rows(
+        [str(value) for value in lists[key]],
+        {role: lists[column] for role, column in roles.items()},
+        success,
+    )
+
+
+def make_rows(keys: list[str], columns: dict[str, list[Any]], success: list[bool] | None = None) -> Rows:
+    """The rows of a table, of which all are successful if nothing is said."""
     place = {key: row for row, key in enumerate(keys)}
     doubled = frozenset(key for row, key in enumerate(keys) if place[key] != row)
-    success = np.array(
-        [status == _SUCCESS for status in lists.get(_STATUS, [_SUCCESS] * len(keys))], np.bool_
-    )
-    return Rows(keys, place, doubled, {role: lists[column] for role, column in roles.items()}, success)
+    done = np.ones(len(keys), np.bool_) if success is None else np.array(success, np.bool_)
+    return Rows(keys, place, doubled, columns, done)
 
 
 def _column(schema: pa.Schema, role: str, wanted: ColumnNames) -> str | None:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from optout.errors import BadInput, UsageError
-from optout.filter.kinds import kind_of, open_kind
+from optout.filter.kinds import kind_of, open_kind, visible
 from optout.filter.modes import DataFormat
 
 __all__ = ["Shard", "find_shards", "shard_at"]
 
 #: What a directory is taken for, when it holds files of several kinds: the first of these.
-_FIRST = (DataFormat.WEBDATASET, DataFormat.PARQUET)
+_FIRST = (DataFormat.WEBDATASET, DataFormat.IMAGES, DataFormat.PARQUET)
+_FILES = tuple(label for label in _FIRST if label.suffixes)
 
 
 class Shard(NamedTuple):
@@ -53,12 +54,15 @@ def shard_at(path: Path, root: Path | None = None, kind: DataFormat | None = Non
     """The shard at `path`, with the files that belong to it.
 
     Raises:
-        BadInput: its kind cannot be told (`unknown_format`).
+        BadInput: its kind cannot be told, or it is not of that kind (`unknown_format`).
     """
     kind = kind or kind_of(path)
-    opened = open_kind(kind)
-    root = root or path.parents[opened.depth - 1]
-    return Shard(path, _relative(path, root), root, kind, tuple(opened.companions(path)))
+    if path.is_dir() != (not kind.suffixes):
+        raise BadInput(
+            f"{path}: {kind} is {'a folder' if path.is_file() else 'a file'}", code="unknown_format"
+        )
+    root = root or (path if path.is_dir() else path.parent)
+    return Shard(path, _relative(path, root), root, kind, tuple(open_kind(kind).companions(path, root)))
 
 
 def find_shards(source: str | Path, out: Path, kind: DataFormat | None = None) -> list[Shard]:
@@ -80,14 +84,13 @@ def find_shards(source: str | Path, out: Path, kind: DataFormat | None = None) -
     if path.is_file():
         shards = [shard_at(path, None, kind)]
     elif path.is_dir():
-        shards = _of_one_kind(_below(path), path, out, kind)
+        shards = _of_one_kind(_below(path), path, out, (kind,) if kind else _FIRST)
     elif glob.has_magic(text):
-        shards = _of_one_kind(*_matching(text), out, kind)
+        shards = _of_one_kind(*_matching(text), out, (kind,) if kind else _FILES)
     else:
         raise BadInput(f"{text}: no such file or directory", code="no_such_file")
     if not shards:
-        kinds = (kind,) if kind else _FIRST
-        looked = [suffix for label in kinds for suffix in label.suffixes]
+        looked = [word for label in ((kind,) if kind else _FIRST) for word in label.suffixes or ("pictures",)]
         raise BadInput(f"{text}: nothing to filter there (looked for {', '.join(looked)})", code="no_shards")
     _require_elsewhere(shards, out)
     return shards
@@ -96,19 +99,35 @@ def find_shards(source: str | Path, out: Path, kind: DataFormat | None = None) -
 def _require_elsewhere(shards: list[Shard], out: Path) -> None:
     for shard in shards:
         for name, path in shard.inputs.items():
+            if path.resolve().is_relative_to(out.resolve()):
+                raise UsageError(f"{path} lies in the output; choose another --out", code="in_place")
             if (out / name).resolve() == path.resolve():
                 raise UsageError(f"{path} would be overwritten; choose another --out", code="in_place")
 
 
-def _of_one_kind(files: Iterable[Path], root: Path, out: Path, kind: DataFormat | None) -> list[Shard]:
-    """Shards of the kind asked for, or of the first that occurs."""
-    found = _visible(files, root, out)
-    for label in (kind,) if kind else _FIRST:
-        paths = [path for path in found if path.suffix.lower() in label.suffixes]
-        if paths:
-            shards = [shard_at(path, root, label) for path in paths]
+def _of_one_kind(files: Iterable[Path], root: Path, out: Path, kinds: tuple[DataFormat, ...]) -> list[Shard]:
+    """Shards of the first of `kinds` that occurs."""
+    resolved_out = out.resolve()
+    found = [path for path in visible(files, root) if not path.resolve().is_relative_to(resolved_out)]
+    for label in kinds:
+        shards = [shard_at(path, root, label) for path in open_kind(label).shards(found, root)]
+        if shards:
+            if len(kinds) > 1 and label is DataFormat.IMAGES:
+                _require_pictures_only(found, shards)
             return sorted(shards, key=lambda shard: shard.name)
     return []
+
+
+def _require_pictures_only(found: list[Path], shards: list[Shard]) -> None:
+    """Raise UsageError (`ambiguous_format`) where Parquet files have nothing to do with the pictures."""
+    folders = {shard.path for shard in shards}
+    for path in open_kind(DataFormat.PARQUET).shards(found, found[0]):
+        if path.stem != "metadata" and path.with_suffix("") not in folders:
+            raise UsageError(
+                f"there are pictures, and {path}, which says nothing about them: tell what to filter with "
+                "--format images or --format parquet",
+                code="ambiguous_format",
+            )
 
 
 def _below(root: Path) -> Iterator[Path]:
@@ -126,13 +145,3 @@ def _matching(pattern: str) -> tuple[Iterator[Path], Path]:
     # pathlib cannot glob an absolute pattern.
     files = (Path(found) for found in glob.iglob(pattern, recursive=True))  # noqa: PTH207
     return (path for path in files if path.is_file()), Path(*fixed)
-
-
-def _visible(files: Iterable[Path], root: Path, out: Path) -> list[Path]:
-    resolved_out = out.resolve()
-    return [
-        path
-        for path in files
-        if not any(part.startswith((".", "_")) for part in path.relative_to(root).parts)
-        and not path.resolve().is_relative_to(resolved_out)
-    ]

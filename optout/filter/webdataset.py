@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from optout.errors import UsageError
-from optout.filter.kinds import Job, Kind, Written
-from optout.filter.modes import MaskFormat, Mode
+from optout.filter.kinds import Job, Kind, Written, by_suffix
+from optout.filter.modes import DataFormat, MaskFormat, Mode
 from optout.filter.outputs import Outputs, copy_file, outputs_of
 from optout.filter.parquet import Source
 from optout.filter.results import MOST_NAMED
 from optout.filter.rows import answer_table, copy_rows, require_unannotated, write_mask
-from optout.filter.samples import Answers, judge_samples
+from optout.filter.samples import Answers, ascii_name, judge_samples
 from optout.filter.settings import Settings
 from optout.filter.sidecar import (
     KEY,
@@ -29,14 +29,14 @@ from optout.filter.sidecar import (
 )
 from optout.filter.source import Shard
 from optout.filter.tar import Archive, Member, open_archive
-from optout.filter.tar_samples import Group, ascii_name, group_members, row_key, samples_of
+from optout.filter.tar_samples import Group, group_members, row_key, samples_of
 
 __all__ = ["KIND"]
 
 _INDICES = (".idx", ".index")
 
 
-def _companions(path: Path) -> list[Path]:
+def _companions(path: Path, _: Path) -> list[Path]:
     found = [path.with_suffix(".parquet"), path.with_name(f"{path.stem}_stats.json")]
     found += [path.with_suffix(suffix) for suffix in _INDICES]
     return [each for each in found if each.is_file()]
@@ -106,14 +106,10 @@ def _drop(job: Job, shard: _Shard, outputs: Outputs) -> None:
     if beside.stats is not None:
         name = beside.named(beside.stats)
         content = rewrite_stats(beside.stats.read_bytes(), name, len(kept), removed)
-        outputs.write(name, partial(_write_bytes, content))
+        outputs.write_bytes(name, content)
     for path in beside.indices:
         index = rewritten_index(path.read_bytes(), beside.named(path), _entries(members, kept))
-        outputs.write(beside.named(path), partial(_write_bytes, index))
-
-
-def _write_bytes(content: bytes, part: Path) -> None:
-    part.write_bytes(content)
+        outputs.write_bytes(beside.named(path), index)
 
 
 def _entries(members: list[Member], kept: list[Group]) -> list[list[Entry]]:
@@ -190,4 +186,10 @@ def _rows(shard: Shard) -> int | None:
     return None
 
 
-KIND = Kind(companions=_companions, output=_output_name, write=_write, rows=_rows)
+KIND = Kind(
+    shards=by_suffix(DataFormat.WEBDATASET),
+    companions=_companions,
+    output=_output_name,
+    write=_write,
+    rows=_rows,
+)
