@@ -96,7 +96,11 @@ class TarShard:
 
     def open(self) -> list[str]:
         if self._open is None:
-            self._samples = _index(self._content(), self.name)
+            try:
+                self._samples = _index(self._content(), self.name)
+            except BadInput:
+                self.close()
+                raise
         return [member.name for member in self._samples]
 
     def read(self, index: int) -> Raw:
