@@ -37,6 +37,7 @@ return wait
 """
 _RATE = re.compile(r"(\d+)/([smhd]) burst (\d+)")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_VALKEY_TIMEOUT = 0.25  # seconds; requests do not wait for a Valkey that does not answer
 _RETRY_VALKEY_AFTER = 1.0  # seconds for which a Valkey that failed is not asked again
 
 
@@ -63,7 +64,9 @@ class _Valkey:
     """The script in Valkey, and a memory of when it last failed so that an outage costs no time-outs."""
 
     def __init__(self, url: str) -> None:
-        client = redis.Redis.from_url(url, socket_timeout=0.25, socket_connect_timeout=0.25)
+        client = redis.Redis.from_url(
+            url, socket_timeout=_VALKEY_TIMEOUT, socket_connect_timeout=_VALKEY_TIMEOUT
+        )
         self._script = client.register_script(_SCRIPT)
         self._away_until = 0.0
 

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import pwd
+import secrets
 import signal
 import socket
 import subprocess
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 _PR_SET_PDEATHSIG = 1
+_QUIET_PORTS = range(20_000, 32_768)
 _libc = ctypes.CDLL(None, use_errno=True)
 Child = subprocess.Popen[bytes]
 Signals = Sequence[tuple[signal.Signals, float]]
@@ -122,9 +124,14 @@ def _die_with_parent(parent: int, number: signal.Signals) -> Callable[[], None]:
 
 
 def free_port(preferred: int = 0) -> int:
-    """A loopback TCP port that is free now: `preferred` if it is, else any."""
-    if preferred and is_port_free(preferred):
-        return preferred
+    """A loopback TCP port that is free now: `preferred` if it is, else any.
+
+    Outgoing connections are given ports from 32768 on; one below those stays free until a server takes it.
+    """
+    chosen = (secrets.choice(_QUIET_PORTS) for _ in range(100))
+    found = next((port for port in (preferred, *chosen) if port and is_port_free(port)), 0)
+    if found:
+        return found
     with closing(socket.socket(socket.AF_INET)) as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

@@ -47,7 +47,7 @@ class Served:
 
     def wait_ready(self, ready_file: Path) -> None:
         """Return once everything answers; fail with the output when it does not."""
-        wait_for(lambda: ready_file.exists() or self.process.poll() is not None, seconds=150)
+        wait_for(lambda: ready_file.exists() or self.process.poll() is not None, seconds=240)
         assert ready_file.exists(), self.output.read_text()
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> float:
@@ -55,7 +55,7 @@ class Served:
         family = self.family()
         begun = time.monotonic()
         self.process.send_signal(number)
-        self.process.wait(20)
+        self.process.wait(60)
         _, alive = psutil.wait_procs(family, timeout=10)
         assert not alive, alive
         return time.monotonic() - begun

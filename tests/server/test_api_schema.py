@@ -40,8 +40,17 @@ def arrow_bytes(context: object, value: Any) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
 
 
+def closing_application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    """The server, and what every real one does at the end: close the answer, and with it uploaded files."""
+    answer = application(environ, start_response)
+    try:
+        return [b"".join(answer)]
+    finally:
+        answer.close()
+
+
 schema = schemathesis.openapi.from_path(str(COMMITTED))
-schema.app = application
+schema.app = closing_application
 
 
 def test_the_committed_description_is_the_one_of_the_code(tmp_path: Path) -> None:
@@ -77,8 +86,6 @@ def key(db: None) -> Iterator[str]:
         signal.connect(close_old_connections)
 
 
-# The client that schemathesis calls us with leaves answers, and so uploaded files, to be closed by nobody.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @schema.parametrize()
 @hypothesis_settings(
     max_examples=8,
@@ -89,8 +96,19 @@ def key(db: None) -> Iterator[str]:
     suppress_health_check=list(HealthCheck),
 )
 def test_answers_are_as_described(case: Any, key: str) -> None:
-    response = case.call(headers={"Authorization": f"Bearer {key}"})
+    # Headers are invented too, and a wrong host is answered before any operation is: see the next test.
+    response = case.call(headers={"Authorization": f"Bearer {key}", "Host": "testserver"})
     case.validate_response(response, checks=CHECKS)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "host", ["", "evil.example", "testserver.evil.example", "testserver:x", "[::1", "\xff"]
+)
+def test_another_host_is_refused_before_anything_is_done(host: str) -> None:
+    for path in ("/api/v1/check", "/api/v1/openapi.json", "/api/v2/query/urls/", "/"):
+        answer = Caller().client.get(path, headers={"Host": host})
+        assert answer.status_code == 400, path
 
 
 @pytest.mark.django_db

@@ -1,6 +1,7 @@
 """Spawning's protocol, line by line."""
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,6 +20,15 @@ ADDRESSES = ["/api/v2/query/urls/", "/api/v2/query/urls"]
 @pytest.fixture(autouse=True)
 def _always_look(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "POLL_SECONDS", 0.0)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A Valkey that is slow on a busy machine is waited for, and not taken for one that is away."""
+    monkeypatch.setattr(throttles, "_VALKEY_TIMEOUT", 20.0)
+    throttles._valkey.cache_clear()
+    yield
+    throttles._valkey.cache_clear()
 
 
 @pytest.fixture
@@ -112,19 +122,23 @@ def test_a_body_over_the_limit_is_refused(pipeline: Caller, settings: Settings) 
 
 
 def test_what_comes_too_fast_waits_first(
-    pipeline: Caller, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    pipeline: Caller, patient: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.API_RATES = {**settings.API_RATES, "spawning": "600/m burst 2"}
     begun = time.monotonic()
     assert [ask(pipeline, b"https://free.example/").status_code for _ in range(5)] == [200] * 5
     assert time.monotonic() - begun > 0.25
+    # A turn a minute, so that none comes round while a busy machine is at it.
+    settings.API_RATES = {**settings.API_RATES, "spawning": "1/m burst 1"}
     monkeypatch.setattr(throttles.Pacing, "longest", 0.01)
-    refused = [ask(pipeline, b"https://free.example/") for _ in range(2)][-1]
-    problem(refused, 429, "throttled")
-    assert refused["Retry-After"] == "1"
+    hasty = caller("check", name="Hasty")
+    first, second = [ask(hasty, b"https://free.example/") for _ in range(2)]
+    assert first.status_code == 200
+    problem(second, 429, "throttled")
+    assert 1 < int(second["Retry-After"]) <= 60
 
 
-def test_not_every_thread_waits(pipeline: Caller, settings: Settings) -> None:
+def test_not_every_thread_waits(pipeline: Caller, patient: None, settings: Settings) -> None:
     settings.API_RATES = {**settings.API_RATES, "spawning": "60/m burst 1"}
     settings.API_PACED_REQUESTS = 1
     slots = throttles._slots(1)

@@ -34,6 +34,7 @@ def _modes(path: Path) -> dict[Path, tuple[int, int, int]]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # two registries start at once, one of them compiles its kernels
 def test_two_copies_side_by_side_and_nothing_left_of_them(reachable: Path) -> None:
     first, second = (reachable / "first", reachable / "second")
     ready = [reachable / "first.ready", reachable / "second.ready"]
@@ -49,8 +50,9 @@ def test_two_copies_side_by_side_and_nothing_left_of_them(reachable: Path) -> No
         _check_refusal(environment(first), f"{first} is in use by a running registry")
         other = environment(reachable / "other", OPTOUT_PORT=port)
         _check_refusal(other, f"port {port}: Address already in use")
-        assert copies[0].stop(signal.SIGINT) < 10
-        assert copies[1].stop(signal.SIGTERM) < 10
+        # After less than ten seconds what does not stop is killed; a busy machine takes its time over that.
+        assert copies[0].stop(signal.SIGINT) < 30
+        assert copies[1].stop(signal.SIGTERM) < 30
         assert [copy.process.returncode for copy in copies] == [0, 0]
     finally:
         for copy in copies:
@@ -71,7 +73,7 @@ def _check_copy(copy: Served) -> None:
 
 def _check_refusal(env: dict[str, str], why: str) -> None:
     command = [sys.executable, str(ROOT / "manage.py"), "serve"]
-    result = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
     assert result.returncode == 1
     assert why in result.stderr
 
