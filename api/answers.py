@@ -9,8 +9,9 @@ import numpy as np
 import orjson
 
 from optout.engine import ItemError, Items, Question, Verdicts
+from optout.snapshot.check import is_flag
 from optout.snapshot.explain import Reason, explain_rows
-from optout.words import Outcome, SelectorKind
+from optout.words import Outcome
 from registry.live import LiveState
 
 __all__ = ["Judged", "document"]
@@ -24,7 +25,7 @@ ERRORS: Final = {
     ItemError.PORT: "The URL's port is not a port.",
     ItemError.ENCODING: "The text is not valid UTF-8.",
     ItemError.TOO_LONG: "The URL is too long.",
-    ItemError.DIGEST: "The digest is not hexadecimal, or not of its length.",
+    ItemError.DIGEST: "The digest or hash is not hexadecimal, or not of its length.",
 }
 _NOTHING_MET = [
     orjson.Fragment(orjson.dumps({"outcome": label, "flags": [], "reasons": []})) for label in OUTCOMES
@@ -58,8 +59,8 @@ class Judged:
         return {row: ItemError(int(error[row])) for row in np.flatnonzero(error).tolist()}
 
     def is_flag(self, reason: Reason) -> bool:
-        """Names are only shown, unless the caller asked for more."""
-        return self.question.names == "flag" and reason["selector"] == SelectorKind.NAME.label
+        """Names and weak evidence are only shown, unless the caller asked for more."""
+        return is_flag(reason, self.question)
 
 
 def document(judged: Judged) -> dict[str, Any]:

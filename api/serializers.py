@@ -3,6 +3,7 @@
 from rest_framework import serializers
 
 from api.conf import MAX_ITEMS
+from optout.engine import Tier
 from optout.words import Decision, Outcome, SelectorKind, Use
 from registry.models import Claim, Import
 
@@ -219,8 +220,17 @@ class Reason(serializers.Serializer[object]):
     valid_from = serializers.DateTimeField(allow_null=True)
     terms_url = serializers.CharField()
     title = serializers.CharField()
-    distance = serializers.IntegerField()
-    threshold = serializers.IntegerField()
+    tier = serializers.ChoiceField(
+        choices=[tier.label for tier in Tier], help_text="How strong the evidence is."
+    )
+    view = serializers.CharField(
+        allow_null=True, help_text="Of a picture the claimed view that was met, such as `whole`."
+    )
+    orientation = serializers.CharField(
+        allow_null=True, help_text="Of a picture what was done to the item to look like the claim."
+    )
+    distance = serializers.IntegerField(help_text="Bits that differ; 0 for what matches exactly.")
+    threshold = serializers.IntegerField(help_text="Bits that may differ in this tier.")
     snapshot = serializers.CharField()
 
 

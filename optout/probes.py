@@ -7,7 +7,7 @@ alone, which is all that a client with the text of a fingerprint has.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +84,11 @@ class PictureProbes(NamedTuple):
     def of_row(self, row: int) -> "PictureProbes":
         """The same probes as those of item `row`."""
         return self._replace(row=np.full(len(self.row), row, np.int32))
+
+    def where(self, chosen: npt.NDArray[np.bool_]) -> "PictureProbes":
+        """The probes for which bool[k] `chosen` is set."""
+        columns: list[Any] = [column[chosen] for column in self]
+        return PictureProbes(*columns)
 
     def part(self, start: int, length: int) -> "PictureProbes":
         """The probes of items `start` to `start + length`, the first of which becomes item 0."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from optout.codes import fingerprint_probes
+from optout.engine.matches import Tier
 from optout.errors import BadInput, UsageError
 from optout.locators import LocatorStatus
 from optout.probes import Embeddings, PictureProbes
@@ -94,6 +96,16 @@ class Items:
     embeddings: Embeddings | None = None
     errors: U8 | None = None
 
+    def with_fingerprints(self, texts: pa.Array | pa.ChunkedArray) -> Items:
+        """These items with the pictures of a column of fingerprints; null where an item has none.
+
+        What is no fingerprint is the item's error.
+        """
+        pictures, malformed = fingerprint_probes(texts)
+        errors = np.zeros(self.length, np.uint8) if self.errors is None else self.errors.copy()
+        errors[malformed] = ItemError.PICTURE
+        return replace(self, pictures=pictures, errors=errors)
+
     def slice(self, start: int, length: int) -> Items:
         """Rows `start` to `start + length` without copying."""
         rows = min(length, self.length - start)
@@ -127,7 +139,8 @@ class Question:
     states: what that owner claims counts as allowed.
 
     Raises:
-        UsageError: more or less than one use (`one_use`), or a time without zone (`naive_time`).
+        UsageError: more or less than one use (`one_use`), a time without zone (`naive_time`), or a tier that
+            does not exist (`bad_evidence`).
     """
 
     use: Use
@@ -140,8 +153,18 @@ class Question:
     def __post_init__(self) -> None:
         if self.use not in iter(Use):
             raise UsageError(f"ask about one use at a time, not {self.use!r}", code="one_use")
+        if self.evidence not in get_args(Evidence):
+            raise UsageError(
+                f"there is no tier of evidence {self.evidence!r}: match, probable or review",
+                code="bad_evidence",
+            )
         if self.at is not None and self.at.tzinfo is None:
             raise UsageError("the time asked about needs a time zone", code="naive_time")
+
+    @property
+    def tier(self) -> Tier:
+        """The weakest tier that takes part in the rule."""
+        return Tier[self.evidence.upper()]
 
     @property
     def microseconds(self) -> int:

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from optout.decide import decide_rows
 from optout.engine.items import Items, Question, require_columns
 from optout.engine.locators import exact_matches
-from optout.engine.matches import Matches, Verdicts, joined, ordered
+from optout.engine.matches import Matches, Tier, Verdicts, joined, ordered
+from optout.engine.pictures import picture_matches
 from optout.snapshot.segment import find_owners
 from optout.words import Decision, SelectorKind
 
@@ -29,8 +30,14 @@ _SPECIFICITY = np.zeros(max(SelectorKind) + 1, np.uint8)
 _SPECIFICITY[list(SelectorKind)] = [kind.specificity for kind in SelectorKind]
 
 
-def judge(snapshot: Snapshot, items: Items, question: Question) -> Verdicts:
+def judge(snapshot: Snapshot, items: Items, question: Question, *, look_for: Tier | None = None) -> Verdicts:
     """Answer `question` about each of `items`.
+
+    Args:
+        snapshot: what is asked.
+        items: what is asked about.
+        question: what is asked.
+        look_for: the weakest tier of picture evidence to look for, where that is more than counts.
 
     Raises:
         BadInput: a column is not text (`bad_column`).
@@ -38,28 +45,31 @@ def judge(snapshot: Snapshot, items: Items, question: Question) -> Verdicts:
     require_columns(items)
     at = question.microseconds
     starts = range(0, max(items.length, 1), BATCH_ROWS)
-    return joined([_judge_batch(snapshot, items.slice(start, BATCH_ROWS), question, at) for start in starts])
+    looked_for = Tier(max(question.tier, look_for or 0))
+    return joined(
+        [_judge_batch(snapshot, items.slice(start, BATCH_ROWS), question, at, looked_for) for start in starts]
+    )
 
 
-def _judge_batch(snapshot: Snapshot, items: Items, question: Question, at: int) -> Verdicts:
+def _judge_batch(snapshot: Snapshot, items: Items, question: Question, at: int, look_for: Tier) -> Verdicts:
     error = np.zeros(items.length, np.uint8) if items.errors is None else items.errors.copy()
     identified = error != 0
-    if items.pictures is not None:
-        identified[items.pictures.row] = True
-    matches = ordered(list(exact_matches(snapshot, items, question, at, identified, error)))
+    parts = picture_matches(snapshot, items, question, at, look_for, identified, error)
+    exact = list(exact_matches(snapshot, items, question, at, identified, error))
+    matches = ordered(sorted([*exact, *parts], key=_first_kind) if parts else exact)
     if question.own is not None:
         matches = _allowed(snapshot, question.own, matches)
-    named = matches.kind == SelectorKind.NAME
-    flags_only = question.names == "flag"
-    counted = np.where(named, 0, matches.decision).astype(np.uint8) if flags_only else matches.decision
+    apart = matches.tier > question.tier
+    if question.names == "flag":
+        apart |= matches.kind == SelectorKind.NAME
+    counted = np.where(apart, np.uint8(0), matches.decision)
     outcome, winner = decide_rows(
         items.length, error, matches.row, _SPECIFICITY[matches.kind], matches.owner, counted
     )
     kind, decided = np.zeros(items.length, np.uint8), np.flatnonzero(winner >= 0)
     kind[decided] = matches.kind[winner[decided]]
     flagged = np.zeros(items.length, np.bool_)
-    if flags_only:
-        flagged[_against(matches, named)] = True
+    flagged[_against(matches, apart)] = True
     return Verdicts(outcome, kind, flagged, error, winner, matches)
 
 
@@ -70,6 +80,10 @@ def _allowed(snapshot: Snapshot, owner: str, matches: Matches) -> Matches:
         return matches
     theirs = (matches.owner == number) & (matches.decision > 0)
     return matches._replace(decision=np.where(theirs, np.uint8(Decision.ALLOW), matches.decision))
+
+
+def _first_kind(part: Matches) -> int:
+    return int(part.kind[0]) if len(part.kind) else 0
 
 
 def _against(matches: Matches, which: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:

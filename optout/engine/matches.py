@@ -39,11 +39,13 @@ class Matches(NamedTuple):
         row: int32, the item.
         kind: uint8 `SelectorKind`.
         level: uint8, 0 the item's own locator, 1 and up the origins it wraps.
-        exact: bool, False where only the variant keys of two locators agree.
+        exact: bool, False where only the variant keys of two locators agree, or pHash alone says that two
+            pictures are near.
         segment, claim: uint16 and uint32, the claim's place in the snapshot.
         owner: int64, a number that is the same for claims of one owner.
         decision: uint8 `Decision`, 0 where the claim does not count for this question.
-        key: uint64, the hash that was found; of a picture the claim's code.
+        key: uint64, the hash that was found; of a picture the item's pHash, or the first 16 digits of its PDQ
+            where `exact`.
         tier: uint8 `Tier`.
         view: uint8, the claim's view (`optout.probes.VIEWS`); 0 for all but pictures.
         orientation: uint8, what was done to the item to look like the claim (`optout.probes.ORIENTATIONS`).

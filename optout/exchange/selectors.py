@@ -8,15 +8,32 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from optout import locators
+from optout.codes import PDQ_DIGITS, PHASH_DIGITS, read_digits
 from optout.errors import InvalidSelector
+from optout.evidence import current_evidence
+from optout.hashes import View, format_fingerprint, parse_fingerprint
 from optout.names.fold import validate_name
 from optout.words import SelectorKind
 
 __all__ = ["DIGEST_LENGTHS", "SUPPORTED_KINDS", "canonical_values", "validate_selector"]
 
 DIGEST_LENGTHS = {SelectorKind.SHA256: 64, SelectorKind.MD5: 32}
+_HASH_LENGTHS = {SelectorKind.PHASH: PHASH_DIGITS, SelectorKind.PDQ: PDQ_DIGITS}
 SUPPORTED_KINDS = frozenset(
-    {SelectorKind.URL, SelectorKind.PREFIX, SelectorKind.DOMAIN, SelectorKind.NAME, *DIGEST_LENGTHS}
+    {
+        SelectorKind.URL,
+        SelectorKind.PREFIX,
+        SelectorKind.DOMAIN,
+        SelectorKind.NAME,
+        SelectorKind.PICTURE,
+        *DIGEST_LENGTHS,
+        *_HASH_LENGTHS,
+    }
+)
+#: What a creator is told whose picture has no view that is evidence.
+_TOO_PLAIN = (
+    "this picture cannot be matched by hash: it is too plain, and other pictures would be taken for it; "
+    "claim it by its address or by the digest of the file instead"
 )
 #: Below this, compiled code is not worth loading.
 _FEW = 200
@@ -32,6 +49,8 @@ def validate_selector(kind: SelectorKind, value: str) -> str:
     value = value.strip()
     if kind in DIGEST_LENGTHS:
         return _validate_digest(kind, value)
+    if kind in _HASH_LENGTHS:
+        return _validate_hash(kind, value)
     match kind:
         case SelectorKind.URL:
             return locators.canonical(value)
@@ -41,6 +60,8 @@ def validate_selector(kind: SelectorKind, value: str) -> str:
             return locators.canonical_domain(value)
         case SelectorKind.NAME:
             return validate_name(value)
+        case SelectorKind.PICTURE:
+            return _validate_fingerprint(value)
     raise InvalidSelector(f"selectors of kind {kind.label!r} are not taken yet", code="kind_not_supported")
 
 
@@ -51,16 +72,53 @@ def _validate_digest(kind: SelectorKind, value: str) -> str:
     return value.lower()
 
 
+def _validate_hash(kind: SelectorKind, value: str) -> str:
+    length = _HASH_LENGTHS[kind]
+    if not re.fullmatch(rf"[0-9a-fA-F]{{{length}}}", value):
+        raise InvalidSelector(f"a {kind.label} has {length} hexadecimal digits", code="invalid_hash")
+    if not _usable(kind, pa.array([value.lower()], pa.large_string()))[0]:
+        raise InvalidSelector(_TOO_PLAIN, code="degenerate_hash")
+    return value.lower()
+
+
+def _usable(kind: SelectorKind, texts: pa.LargeStringArray) -> npt.NDArray[np.bool_]:
+    """Which bare hashes in lower case say something about their picture."""
+    codes, evidence = read_digits(texts, _HASH_LENGTHS[kind]), current_evidence()
+    return evidence.usable_phash(codes[:, 0]) if kind == SelectorKind.PHASH else evidence.usable_pdq(codes)
+
+
+def _validate_fingerprint(value: str) -> str:
+    views = parse_fingerprint(value)
+    if not any(_is_usable(view) for view in views):
+        raise InvalidSelector(_TOO_PLAIN, code="degenerate_hash")
+    return format_fingerprint(views)
+
+
+def _is_usable(view: View) -> bool:
+    phash = read_digits(pa.array([view.phash]), PHASH_DIGITS)[:, 0]
+    pdq = read_digits(pa.array([view.pdq]), PDQ_DIGITS)
+    return bool(current_evidence().usable_views(phash, pdq, np.array([view.quality], np.uint8))[0])
+
+
 def canonical_values(kind: SelectorKind, values: pa.LargeStringArray) -> pa.LargeStringArray:
     """Canonical forms of a column without nulls; null where `validate_selector` would raise."""
     if kind in DIGEST_LENGTHS:
         good = pc.match_substring_regex(values, rf"\A[0-9a-fA-F]{{{DIGEST_LENGTHS[kind]}}}\z")
         return pc.if_else(good, pc.ascii_lower(values), pa.scalar(None, pa.large_string()))
+    if kind in _HASH_LENGTHS:
+        return _canonical_hashes(kind, values)
     if kind == SelectorKind.URL and len(values) > _FEW:
         from optout.locators.kernel import canonicalise
 
         return canonicalise(values)[0]
     return _each_distinct(kind, values)
+
+
+def _canonical_hashes(kind: SelectorKind, values: pa.LargeStringArray) -> pa.LargeStringArray:
+    lower = pc.ascii_lower(values)
+    good = np.asarray(pc.match_substring_regex(lower, rf"\A[0-9a-f]{{{_HASH_LENGTHS[kind]}}}\z")).copy()
+    good[good] = _usable(kind, lower.filter(pa.array(good)))
+    return pc.if_else(pa.array(good), lower, pa.scalar(None, pa.large_string()))
 
 
 def _each_distinct(kind: SelectorKind, values: pa.LargeStringArray) -> pa.LargeStringArray:

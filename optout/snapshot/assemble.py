@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from optout.errors import BadInput
+from optout.evidence import Evidence
 from optout.exchange import CLAIM_SCHEMA
 from optout.snapshot.collect import ClaimCollector
 from optout.snapshot.segment import Columns, Segment
@@ -31,10 +32,10 @@ def claim_batches(claims: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
 
 
 def segment_columns(
-    claims: Iterable[pa.Table], sip_key: bytes, earlier: Sequence[Segment]
+    claims: Iterable[pa.Table], sip_key: bytes, evidence: Evidence, earlier: Sequence[Segment]
 ) -> dict[str, Columns]:
     """The files of a segment that follows the segments `earlier`, by their names without `.arrow`."""
-    collector, selectors = ClaimCollector(), SelectorCollector(sip_key)
+    collector, selectors = ClaimCollector(), SelectorCollector(sip_key, evidence)
     for batch in claim_batches(claims):
         selectors.add(np.asarray(batch.column("kind")), batch.column("value"), collector.add(batch))
     files, final = collector.finish(earlier)

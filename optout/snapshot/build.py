@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from optout import dsse
 from optout.errors import DoesNotHold, UsageError
+from optout.evidence import current_evidence, evidence_record
 from optout.keys import PrivateKey
 from optout.locators import hash_strings
 from optout.snapshot.assemble import claim_batches, segment_columns
@@ -28,6 +29,7 @@ from optout.snapshot.manifest import (
     SegmentEntry,
     canonical_json,
 )
+from optout.snapshot.pictures import PICTURE_KINDS
 from optout.snapshot.reader import open_snapshot
 from optout.snapshot.segment import LOCATOR_KINDS, Columns
 from optout.snapshot.selectors import SelectorCollector
@@ -78,7 +80,9 @@ def build_snapshot(
         files = _base_columns(collector, spool, sip_key)
         spool.unlink()
         segment, entries = _write_segment(folder, "0000-base", files)
-        manifest = Manifest(sip_key.hex(), (segment,), entries, checkpoint=checkpoint, previous=previous)
+        manifest = Manifest(
+            sip_key.hex(), (segment,), entries, checkpoint, previous, thresholds=evidence_record()
+        )
         return _seal(folder, out, manifest, private_key)
 
 
@@ -119,7 +123,7 @@ def build_delta(
         for name in entries:
             _link(Path(previous) / name, folder / name)
         segments = list(before.manifest.segments)
-        files = segment_columns(claims, before.sip_key, before.segments)
+        files = segment_columns(claims, before.sip_key, before.evidence, before.segments)
         if len(files["claims"]["id"]):
             segment, added = _write_segment(folder, f"{len(segments):04d}-delta", files)
             segments.append(segment)
@@ -135,6 +139,8 @@ def build_delta(
             files=entries,
             checkpoint=checkpoint,
             previous=before.digest,
+            # Those that its codes were chosen by, though they be of an earlier version.
+            thresholds=before.manifest.thresholds or evidence_record(),
         )
         return _seal(folder, out, manifest, private_key)
 
@@ -169,7 +175,7 @@ def _row_digests(batch: pa.RecordBatch) -> U64:
 
 
 def _base_columns(collector: ClaimCollector, spool: Path, sip_key: bytes) -> dict[str, Columns]:
-    selectors = SelectorCollector(sip_key)
+    selectors = SelectorCollector(sip_key, current_evidence())
     # Read, not mapped: mapped pages would count as memory of this process.
     with pa.OSFile(str(spool), "rb") as source, pa.ipc.open_file(source) as reader:
         for at in range(reader.num_record_batches):
@@ -192,7 +198,8 @@ def _write_segment(
     content = canonical_json({name: entry.sha256 for name, entry in entries.items()})
     name = f"{prefix}-{hashlib.sha256(content).hexdigest()[:16]}"
     unnamed.rename(folder / "segments" / name)
-    counts = {kind.label: len(files[kind.label]["key"]) for kind in LOCATOR_KINDS if kind.label in files}
+    labels = [kind.label for kind in (*LOCATOR_KINDS, *PICTURE_KINDS) if kind.label in files]
+    counts = {label: len(files[label]["claim"]) for label in labels}
     segment = SegmentEntry(name, len(files["claims"]["id"]), counts)
     return segment, {f"segments/{name}/{file}": entry for file, entry in entries.items()}
 

@@ -11,19 +11,20 @@ import numpy as np
 import pyarrow as pa
 
 from optout import engine
-from optout.errors import BadInput
+from optout.engine.pictures import pdq_text
 from optout.locators import canonicalise, hash_strings, host_of, host_suffixes, origins, prefixes
 from optout.names import MAX_WORDS, tokens
+from optout.probes import ORIENTATIONS, VIEWS
+from optout.snapshot.pictures import PICTURE_KINDS
 from optout.snapshot.segment import EVER
-from optout.words import CONTENT_KINDS, Decision, Outcome, SelectorKind
+from optout.words import CONTENT_KINDS, Decision, SelectorKind
 
 if TYPE_CHECKING:
     from optout.snapshot.reader import Snapshot
     from optout.snapshot.segment import Segment
 
-__all__ = ["Reason", "check_items", "explain_rows"]
+__all__ = ["Reason", "explain_rows"]
 
-FIELDS = ("url", "text", "sha256", "md5")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -34,11 +35,15 @@ class Reason(TypedDict):
         claim: the claim's id as a UUID.
         owner, ref, terms_url, title: as the claim states them; `ref` is "" where it has none.
         selector: label of the selector kind.
-        matched: the locator, origin, prefix, domain, digest or name that met the claim.
+        matched: the locator, origin, prefix, domain, digest, hash or name of the item that met the claim.
         how: `canonical`, `variant`, `origin` or `origin-variant` for a locator; `prefix`, `domain`, `digest`,
-            `name`; `origin` also for the prefix or domain of a wrapped locator.
+            `name`; `origin` also for the prefix or domain of a wrapped locator; for a picture the hash that
+            `matched` and `distance` are about, `pdq` or `phash`.
         decision, grade, valid_from: of the claim; `valid_from` in ISO 8601, None for since ever.
-        distance, threshold: 0 for selectors that match exactly.
+        tier: `match`, `probable` or `review`: how strong the evidence is.
+        view: of a picture the claimed view that was met, `unknown` for a bare hash; None for other selectors.
+        orientation: of a picture what was done to the item to look like the claim, else None.
+        distance, threshold: bits that differ, and may in this tier; 0 for selectors that match exactly.
         snapshot: digest of the snapshot that answered.
     """
 
@@ -53,6 +58,9 @@ class Reason(TypedDict):
     valid_from: str | None
     terms_url: str
     title: str
+    tier: str
+    view: str | None
+    orientation: str | None
     distance: int
     threshold: int
     snapshot: str
@@ -77,12 +85,18 @@ class _Match(NamedTuple):
     exact: bool
     key: int
     stated: _Stated
+    tier: engine.Tier
+    view: int
+    orientation: int
+    distance: float
+    threshold: float
 
 
 class _Texts:
     """What the rows asked about consist of, computed together because one row at a time costs a call each."""
 
     def __init__(self, items: engine.Items, rows: Sequence[int]) -> None:
+        self._items, self._rows = items, rows
         urls = pa.array(_taken(items.url, rows), pa.large_binary())
         self._url: list[str] = canonicalise(urls)[0].to_pylist()
         self._text = _taken(items.text, rows)
@@ -93,6 +107,9 @@ class _Texts:
 
     def candidates(self, at: int, match: _Match) -> list[str]:
         """The texts of the `at`th row whose hash may be the key that was found."""
+        if match.kind in PICTURE_KINDS:
+            exact = match.exact
+            return [pdq_text(self._items, self._rows[at], match.key) if exact else f"{match.key:016x}"]
         if match.kind in CONTENT_KINDS:
             return [(self._digest[match.kind][at] or b"").decode().lower()]
         if match.kind is SelectorKind.NAME:
@@ -150,7 +167,16 @@ def _counting(snapshot: Snapshot, found: engine.Matches, rows: Sequence[int]) ->
                 if place not in stated:
                     stated[place] = _stated(snapshot.segments, *place)
                 counting[start + at] = _Match(
-                    kinds[part.kind[at]], part.level[at], part.exact[at], part.key[at], stated[place]
+                    kinds[part.kind[at]],
+                    part.level[at],
+                    part.exact[at],
+                    part.key[at],
+                    stated[place],
+                    engine.Tier(part.tier[at]),
+                    part.view[at],
+                    part.orientation[at],
+                    part.distance[at],
+                    part.threshold[at],
                 )
         yield counting
 
@@ -158,12 +184,16 @@ def _counting(snapshot: Snapshot, found: engine.Matches, rows: Sequence[int]) ->
 def _best(counting: Mapping[int, _Match], winner: int) -> list[_Match]:
     """The best match for each claim and kind, the winner first; a claim in two segments is one claim."""
     best: dict[tuple[_Stated, SelectorKind], _Match] = {}
-    for match in sorted(counting.values(), key=lambda match: (match.kind, not match.exact, match.level)):
+    for match in sorted(counting.values(), key=_weakness):
         best.setdefault((match.stated, match.kind), match)
     if winner < 0:
         return list(best.values())
     decided = counting[winner]
     return [best.pop((decided.stated, decided.kind)), *best.values()]
+
+
+def _weakness(match: _Match) -> tuple[float, ...]:
+    return (match.kind, not match.exact, match.level, match.tier, match.distance)
 
 
 def _stated(segments: Sequence[Segment], number: int, claim: int) -> _Stated:
@@ -199,7 +229,7 @@ def _find_texts(
 
 
 def _reason(snapshot: Snapshot, match: _Match, matched: str) -> Reason:
-    stated = match.stated
+    stated, pictured = match.stated, match.kind in PICTURE_KINDS
     return {
         "claim": stated.claim,
         "owner": stated.owner,
@@ -212,13 +242,18 @@ def _reason(snapshot: Snapshot, match: _Match, matched: str) -> Reason:
         "valid_from": stated.valid_from,
         "terms_url": stated.terms_url,
         "title": stated.title,
-        "distance": 0,
-        "threshold": 0,
+        "tier": match.tier.label,
+        "view": VIEWS[match.view] if pictured else None,
+        "orientation": ORIENTATIONS[match.orientation] if pictured else None,
+        "distance": int(match.distance),
+        "threshold": int(match.threshold),
         "snapshot": snapshot.digest,
     }
 
 
 def _how(match: _Match) -> str:
+    if match.kind in PICTURE_KINDS:
+        return "pdq" if match.exact else "phash"
     if match.kind in CONTENT_KINDS:
         return "digest"
     if match.kind is SelectorKind.URL and match.level == 0:
@@ -234,51 +269,3 @@ def _owner(segments: Sequence[Segment], number: int) -> str:
             name: str = segment.owners[number - segment.first_owner].as_py()
             return name
     raise AssertionError("the first segment's owners begin at 0")
-
-
-def check_items(
-    snapshot: Snapshot, items: Sequence[Mapping[str, Any]], question: engine.Question
-) -> list[dict[str, Any]]:
-    """Judge and explain single items; see `Snapshot.check`."""
-    asked = _as_columns(items)
-    verdicts = snapshot.judge(asked, question)
-    rows = np.unique(verdicts.matches.row[verdicts.matches.decision > 0]).tolist()
-    reasons = dict(zip(rows, explain_rows(snapshot, asked, verdicts, rows), strict=True)) if rows else {}
-    apart = SelectorKind.NAME.label if question.names == "flag" else ""
-    outcomes = [Outcome(number).label for number in range(len(Outcome))]
-    return [
-        {
-            "outcome": outcomes[outcome],
-            "error": engine.ItemError(error).label if error else None,
-            "flags": [reason for reason in reasons.get(row, ()) if reason["selector"] == apart],
-            "reasons": [reason for reason in reasons.get(row, ()) if reason["selector"] != apart],
-        }
-        for row, (outcome, error) in enumerate(
-            zip(verdicts.outcome.tolist(), verdicts.error.tolist(), strict=True)
-        )
-    ]
-
-
-def _as_columns(items: Sequence[Mapping[str, Any]]) -> engine.Items:
-    for number, item in enumerate(items):
-        for field, value in item.items():
-            if field not in FIELDS:
-                known = ", ".join(FIELDS)
-                raise BadInput(
-                    f"item {number} has an unknown field {field!r}; known: {known}", code="bad_item"
-                )
-            if value is not None and not isinstance(value, str):
-                raise BadInput(f"item {number}: {field} is {type(value).__name__}, not text", code="bad_item")
-    columns = {field: _text_column([item.get(field) for item in items]) for field in FIELDS}
-    return engine.Items(len(items), **columns, url_optional=True)
-
-
-def _text_column(values: Sequence[str | None]) -> pa.Array | None:
-    if all(value is None for value in values):
-        return None
-    try:
-        return pa.array(values, pa.large_string())
-    except UnicodeEncodeError:
-        # JSON can hold half of a surrogate pair: kept as bytes that are not UTF-8, and so the item's error.
-        encoded = [None if value is None else value.encode("utf-8", "surrogatepass") for value in values]
-        return pa.array(encoded, pa.large_binary())

@@ -19,11 +19,20 @@ __all__ = ["atomic_directory", "describe_file", "map_batch", "publish", "write_b
 
 
 def write_batch(path: Path, columns: Mapping[str, Any]) -> None:
-    """Write `columns` (numpy or Arrow arrays of one length) as an Arrow IPC file of one batch."""
+    """Write `columns` (numpy or Arrow arrays of one length) as an Arrow IPC file of one batch.
+
+    A numpy array of two axes becomes a column of lists of one size.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    batch = pa.RecordBatch.from_arrays([pa.array(values) for values in columns.values()], names=list(columns))
+    batch = pa.RecordBatch.from_arrays([_array(values) for values in columns.values()], names=list(columns))
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
         writer.write_batch(batch)
+
+
+def _array(values: Any) -> pa.Array:
+    if getattr(values, "ndim", 1) == 2:
+        return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
+    return pa.array(values)
 
 
 def map_batch(path: Path, schema: pa.Schema) -> pa.RecordBatch:

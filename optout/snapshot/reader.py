@@ -14,9 +14,10 @@ import pyarrow as pa
 
 from optout import dsse, engine
 from optout.errors import DoesNotHold
+from optout.evidence import Evidence, current_evidence
 from optout.keys import PublicKey
 from optout.names import FirstWords
-from optout.snapshot import explain
+from optout.snapshot import check, explain
 from optout.snapshot.assemble import segment_columns
 from optout.snapshot.manifest import ENVELOPE_NAME, MANIFEST_NAME, PAYLOAD_TYPE, Manifest
 from optout.snapshot.segment import Segment, map_segment, read_columns
@@ -46,6 +47,12 @@ class Snapshot:
         return bytes.fromhex(self.manifest.sip_key)
 
     @cached_property
+    def evidence(self) -> Evidence:
+        """The bounds of the tiers of picture evidence."""
+        thresholds = self.manifest.thresholds
+        return Evidence.of_record(thresholds) if thresholds else current_evidence()
+
+    @cached_property
     def url_kinds(self) -> frozenset[SelectorKind]:
         """The kinds that are looked up by URL and that the snapshot has selectors of."""
         return frozenset(kind for segment in self.segments for kind in segment.tables) & _URL_KINDS
@@ -67,9 +74,11 @@ class Snapshot:
         """How many claims a segment holds, withdrawn ones included."""
         return self.segments[segment].claims
 
-    def judge(self, items: engine.Items, question: engine.Question) -> engine.Verdicts:
+    def judge(
+        self, items: engine.Items, question: engine.Question, *, look_for: engine.Tier | None = None
+    ) -> engine.Verdicts:
         """Answer `question` about each of `items`; see `engine.judge`."""
-        return engine.judge(self, items, question)
+        return engine.judge(self, items, question, look_for=look_for)
 
     def explain(self, items: engine.Items, verdicts: engine.Verdicts, row: int) -> list[explain.Reason]:
         """Why `verdicts` says what it does about item `row`: what decided, then all else that counts."""
@@ -79,17 +88,19 @@ class Snapshot:
         """Judge and explain single items.
 
         Args:
-            items: each with some of `url`, `text` (the caption), `sha256`, `md5`.
+            items: each with some of `url`, `text` (the caption), `sha256`, `md5`, `picture` (a fingerprint),
+                and the bare hashes `phash` and `pdq`.
             question: what is asked.
 
         Returns:
-            for each item `outcome`, `error` (a label or None), `reasons` and `flags` (the same for names met
-            in the caption, which only take part in the rule with `names="remove"`).
+            for each item `outcome`, `error` (a label or None), `reasons` and `flags`: the same for what takes
+            no part in the rule, names met in the caption unless they are to be removed, and evidence of a
+            tier weaker than asked for.
 
         Raises:
             BadInput: an item has a field that is not known or not text (`bad_item`); its number is named.
         """
-        return explain.check_items(self, items, question)
+        return check.check_items(self, items, question)
 
     def with_withdrawn(self, withdrawn: Sequence[bytes]) -> Snapshot:
         """This snapshot without the claims that have these 16-byte ids; unknown ids change nothing."""
@@ -110,7 +121,7 @@ class Snapshot:
         kept = self.with_withdrawn(withdrawn)
         if not claims.num_rows:
             return kept
-        files = segment_columns([claims], self.sip_key, self.segments)
+        files = segment_columns([claims], self.sip_key, self.evidence, self.segments)
         overlay = Segment.from_columns("", files, _owners(self.segments))
         return replace(kept, segments=(*kept.segments, overlay))
 
@@ -158,7 +169,10 @@ def open_snapshot(path: str | Path, *, trust: Sequence[PublicKey] = ()) -> Snaps
         if bitmap is not None:
             segment = segment.with_withdrawn(_read_withdrawn(folder, segment, bitmap.rows))
         segments.append(segment)
-    return Snapshot(manifest, manifest.digest, tuple(segments))
+    opened = Snapshot(manifest, manifest.digest, tuple(segments))
+    # Bounds that make no sense are refused now, not at the first picture.
+    _ = opened.evidence
+    return opened
 
 
 def _read_withdrawn(folder: Path, segment: Segment, rows: int) -> npt.NDArray[np.uint8]:

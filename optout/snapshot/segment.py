@@ -1,7 +1,7 @@
 """One segment of a snapshot: its claims, and a locator table for each kind of selector."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from optout.errors import DoesNotHold
 from optout.snapshot.files import map_batch
+from optout.snapshot.pictures import PICTURE_SCHEMAS, PictureTables, picture_tables
 from optout.snapshot.tables import LocatorTable
 from optout.words import SelectorKind
 
@@ -76,7 +77,7 @@ def _schemas() -> dict[str, pa.Schema]:
         check = {"check": pa.uint32()} if kind in CHECKED_KINDS else {}
         schemas[kind.label] = _schema(key=pa.uint64(), **check, claim=pa.uint32())
         schemas[f"{kind.label}.offsets"] = _schema(offset=pa.uint32())
-    return schemas
+    return schemas | PICTURE_SCHEMAS
 
 
 #: The schema of every file that a segment may have, by the file's name without `.arrow`.
@@ -111,6 +112,7 @@ class Segment:
         first_words, longest: uint64[w] ascending and uint8[w]: SipHash of the first word of every name, and
             how many words the longest name that begins so has.
         withdrawn: uint8[ceil(n / 8)], bit `i % 8` of byte `i // 8` set when claim i is withdrawn; or None.
+        pictures: the tables of perceptual hashes.
     """
 
     name: str
@@ -124,6 +126,7 @@ class Segment:
     first_words: U64
     longest: U8
     withdrawn: U8 | None = None
+    pictures: PictureTables = field(default_factory=PictureTables)
 
     @classmethod
     def from_columns(cls, name: str, files: Mapping[str, Columns], first_owner: int) -> "Segment":
@@ -144,6 +147,7 @@ class Segment:
             tables={kind: _table(files, kind) for kind in LOCATOR_KINDS if kind.label in files},
             first_words=words["word"],
             longest=words["longest"],
+            pictures=picture_tables(files),
         )
 
     @property
@@ -254,6 +258,14 @@ def read_columns(path: Path, rows: int, stem: str) -> dict[str, Any]:
     if any(column.null_count for column in batch.columns):
         raise DoesNotHold(f"{path} has nulls", code="bad_file")
     return {
-        field.name: column.to_numpy(zero_copy_only=True) if pa.types.is_integer(field.type) else column
-        for field, column in zip(batch.schema, batch.columns, strict=True)
+        name: _plain(column, path) for name, column in zip(batch.schema.names, batch.columns, strict=True)
     }
+
+
+def _plain(column: pa.Array, path: Path) -> Any:
+    if pa.types.is_fixed_size_list(column.type):
+        words = column.values
+        if words.null_count or len(words) != len(column) * column.type.list_size:
+            raise DoesNotHold(f"{path} has nulls", code="bad_file")
+        return words.to_numpy(zero_copy_only=True).reshape(len(column), column.type.list_size)
+    return column.to_numpy(zero_copy_only=True) if pa.types.is_integer(column.type) else column

@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from optout.errors import BadInput
+from optout.evidence import Evidence
 from optout.locators import hash_strings, variant_keys
+from optout.snapshot.pictures import PICTURE_KINDS, PictureCollector
 from optout.snapshot.segment import CHECKED_KINDS, LOCATOR_KINDS, Columns
 from optout.snapshot.tables import Entries, make_table
 from optout.words import SelectorKind
@@ -25,26 +27,31 @@ LOW_BITS = np.uint64(0xFFFFFFFF)
 
 
 class SelectorCollector:
-    """Gathers the entries of a segment batch by batch, hashed with its key."""
+    """Gathers the entries of a segment batch by batch, locators hashed with its key."""
 
-    def __init__(self, sip_key: bytes) -> None:
+    def __init__(self, sip_key: bytes, evidence: Evidence) -> None:
         self._sip_key = sip_key
         self._entries: dict[SelectorKind, list[Entries]] = {}
         self._first_words: list[tuple[U64, U8]] = []
+        self._pictures = PictureCollector(evidence)
 
     def add(self, kinds: U8, values: pa.Array, claim: U32) -> None:
         """Take in selectors: kind uint8[n], canonical value large_string[n], claim uint32[n].
 
         Raises:
-            BadInput: a kind that snapshots cannot hold (`unsupported_kind`).
+            BadInput: a kind that snapshots cannot hold (`unsupported_kind`), or a value that is not canonical
+                (`bad_claims`).
         """
         for number in np.unique(kinds):
             kind = _supported(int(number))
             whole = bool((kinds == number).all())
             rows = np.flatnonzero(kinds == number)
             texts = values if whole else values.take(pa.array(rows))
-            key, check = self._hash(kind, texts)
-            self._entries.setdefault(kind, []).append(Entries(key, check, claim if whole else claim[rows]))
+            claims = claim if whole else claim[rows]
+            if kind in PICTURE_KINDS:
+                self._pictures.add(kind, texts, claims)
+            else:
+                self._entries.setdefault(kind, []).append(Entries(*self._hash(kind, texts), claims))
 
     def _hash(self, kind: SelectorKind, texts: pa.Array) -> tuple[U64, U32 | None]:
         if kind is SelectorKind.URL:
@@ -65,8 +72,8 @@ class SelectorCollector:
         return hash_strings(texts, self._sip_key), None
 
     def finish(self, final: U32) -> dict[str, Columns]:
-        """The locator files, with provisional claim numbers replaced by `final[provisional]`."""
-        files: dict[str, Columns] = {}
+        """The files of all kinds, with provisional claim numbers replaced by `final[provisional]`."""
+        files: dict[str, Columns] = self._pictures.finish(final)
         for kind in LOCATOR_KINDS:
             parts = self._entries.pop(kind, None)
             if not parts:
@@ -102,7 +109,7 @@ def _supported(number: int) -> SelectorKind:
         kind = SelectorKind(number)
     except ValueError:
         raise BadInput(f"there is no selector kind {number}", code="unsupported_kind") from None
-    if kind not in LOCATOR_KINDS:
+    if kind not in LOCATOR_KINDS and kind not in PICTURE_KINDS:
         # Left out silently, the claim would not be honoured.
         raise BadInput(f"snapshots do not hold {kind.label} selectors yet", code="unsupported_kind")
     return kind

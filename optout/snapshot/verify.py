@@ -14,6 +14,7 @@ from optout.errors import DoesNotHold
 from optout.keys import PublicKey
 from optout.snapshot.files import describe_file
 from optout.snapshot.manifest import ENVELOPE_NAME, MANIFEST_NAME, PAYLOAD_TYPE, Manifest
+from optout.snapshot.pictures import picture_faults
 from optout.snapshot.reader import Snapshot, open_snapshot, read_manifest
 from optout.snapshot.segment import Segment
 from optout.snapshot.tables import fault
@@ -104,6 +105,7 @@ def _complaints(snapshot: Snapshot, segment: Segment) -> Iterator[str]:
         found = fault(table, segment.claims)
         if found:
             yield f"{kind.label}.arrow has {found}"
+    yield from picture_faults(segment.pictures, segment.claims)
 
 
 def _invalid(column: pa.Array) -> Iterator[str]:

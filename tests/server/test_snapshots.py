@@ -11,11 +11,11 @@ from django.test.utils import CaptureQueriesContext
 
 from optout.engine import Question
 from optout.errors import DoesNotHold
-from optout.snapshot import build_snapshot, open_snapshot, verify_snapshot
+from optout.snapshot import Snapshot, build_snapshot, open_snapshot, verify_snapshot
 from optout.words import Decision, SelectorKind, Use
 from registry import live, storage
 from registry.actor import Actor
-from registry.errors import Unavailable
+from registry.errors import InvalidInput, Unavailable
 from registry.models import Claim, ClaimEvent, SnapshotRecord
 from registry.services.claims import hold_claim, withdraw_claim
 from registry.services.snapshots import build_current
@@ -30,6 +30,7 @@ from registry.snapshot_store import (
 from registry.stream import stream_claims
 from registry.trust import signing_key
 from tests.server.parties import PAGE, claim_by, operator, person, platform
+from tests.unit.picture_support import fingerprint, view
 
 pytestmark = pytest.mark.django_db(transaction=True)
 QUESTION = Question(use=Use.AI_TRAIN)
@@ -100,6 +101,39 @@ def test_same_claims_give_the_same_bytes(anna: Actor, tmp_path: Path) -> None:
         build_snapshot(claims, tmp_path / name, private_key=signing_key(), checkpoint=checkpoint)
     assert (tmp_path / "a/manifest.json").read_bytes() == (tmp_path / "b/manifest.json").read_bytes()
     assert open_snapshot(tmp_path / "a").digest == built().digest
+
+
+def test_pictures_are_found_before_and_after_they_are_in_a_snapshot(anna: Actor) -> None:
+    claimed = fingerprint(view(1), view(2, name="centre"))
+    by_kind = {
+        SelectorKind.PICTURE: (claimed, {"picture": fingerprint(view(1, phash=3, pdq=20))}, "match"),
+        SelectorKind.PDQ: (view(3).pdq, {"pdq": view(3, pdq=40).pdq}, "probable"),
+        SelectorKind.PHASH: (view(4).phash, {"phash": view(4, phash=5).phash}, "review"),
+    }
+    claims = [claim_by(anna, value, kind=kind, ref=kind.label) for kind, (value, _, _) in by_kind.items()]
+    items = [item for _, item, _ in by_kind.values()]
+    asked = Question(use=Use.AI_TRAIN, evidence="review")
+
+    def answers(snapshot: Snapshot) -> list[tuple[str, str]]:
+        found = [answer["reasons"] for answer in snapshot.check(items, asked)]
+        return [(reasons[0]["ref"], reasons[0]["tier"]) if reasons else ("", "") for reasons in found]
+
+    expected = [(kind.label, tier) for kind, (_, _, tier) in by_kind.items()]
+    assert answers(live.current_snapshot()) == expected
+    record = built()
+    assert record.manifest["thresholds"]["pdq"] == {"match": 31, "probable": 52, "review": 64}
+    verify_snapshot(fetch_snapshot(record), trust=[signing_key().public])
+    assert answers(open_snapshot(fetch_snapshot(record))) == expected
+    withdraw_claim(acting=anna, claim=claims[0])
+    live._next_look = 0.0
+    assert answers(live.current_snapshot()) == [("", ""), *expected[1:]]
+
+
+def test_a_plain_picture_cannot_be_claimed(anna: Actor) -> None:
+    plain = fingerprint(view(1, quality=10))
+    with pytest.raises(InvalidInput) as caught:
+        claim_by(anna, plain, kind=SelectorKind.PICTURE)
+    assert "cannot be matched by hash" in caught.value.fields["selectors.0"][0]
 
 
 def test_an_empty_registry_gives_an_empty_snapshot() -> None:

@@ -19,8 +19,11 @@ from optout.exchange import (
 )
 from optout.exchange.identity import Ledger
 from optout.words import Decision, SelectorKind, Use
+from tests.unit.picture_support import fingerprint, view
 
 SHA, OTHER_SHA, MD5 = "a" * 64, "b" * 64, "0" * 32
+#: What `optout hash` says of a white sheet.
+PLAIN = f"ofp1:w.8000000000000000.{'e2' * 32}.0"
 
 
 def claim(**columns: object) -> dict[str, object]:
@@ -49,6 +52,21 @@ def only_fault(**columns: object) -> tuple[str, str]:
     assert batch.claims.num_rows == 0
     (bad,) = batch.rejected
     return bad.code, bad.detail
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("phash", view(1).phash.upper()),
+        ("pdq", f" {view(1).pdq.upper()} "),
+        ("picture", fingerprint(view(1), view(2, name="centre", quality=3)) + "\n"),
+    ],
+)
+def test_hashes_become_canonical(kind: str, value: str) -> None:
+    canonical = validate_selector(SelectorKind.parse(kind), value)
+    assert canonical == value.strip().lower()
+    rows = [claim(selector=kind, value=value, ref=str(number)) for number in range(300)]
+    assert parse(*rows).claims["value"].to_pylist() == [canonical] * 300
 
 
 def test_a_full_row_becomes_a_claim() -> None:
@@ -90,7 +108,12 @@ def test_uses_are_a_list_or_words_separated_as_people_do(uses: object) -> None:
         ({"selector": None}, "kind_missing", "empty"),
         ({"selector": "smell"}, "unknown_kind", "known kinds: sha256, md5"),
         ({"selector": "clip"}, "kind_not_supported", "'clip'"),
-        ({"selector": "picture"}, "kind_not_supported", "'picture'"),
+        ({"selector": "picture"}, "invalid_fingerprint", "begins with ofp1:"),
+        ({"selector": "picture", "value": PLAIN}, "degenerate_hash", "cannot be matched by hash"),
+        ({"selector": "phash", "value": "8000000000000000"}, "degenerate_hash", "cannot be matched by hash"),
+        ({"selector": "phash", "value": "80"}, "invalid_hash", "16 hexadecimal digits"),
+        ({"selector": "pdq", "value": "f" * 64}, "degenerate_hash", "cannot be matched by hash"),
+        ({"selector": "pdq", "value": "x" * 64}, "invalid_hash", "64 hexadecimal digits"),
         ({"value": "  "}, "value_missing", "no value"),
         ({"value": "a" * 63}, "invalid_digest", "64 hexadecimal digits"),
         ({"selector": "name", "value": "Bo"}, "name_too_common", "first and last name"),

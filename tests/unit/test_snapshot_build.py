@@ -11,6 +11,7 @@ from optout.errors import BadInput, UsageError
 from optout.keys import PrivateKey
 from optout.snapshot import Manifest, build_snapshot, inspect_snapshot, open_snapshot, verify_snapshot
 from optout.words import SelectorKind
+from tests.unit.picture_support import fingerprint, view
 from tests.unit.snapshot_support import KEY, STRANGER, Row, built, claim, content, table
 
 ROWS = [
@@ -23,6 +24,10 @@ ROWS = [
     claim("md5", "cd" * 16, owner="dan"),
     claim("name", "greta garbo", owner="eve"),
     claim("name", "greta lovisa gustafsson", owner="eve"),
+    claim("picture", fingerprint(view(1), view(2, name="centre"), view(3, name="stripped", quality=9))),
+    claim("picture", fingerprint(view(1, pdq=4)), owner="bob"),
+    claim("phash", view(4).phash),
+    claim("pdq", view(5).pdq, owner="cy"),
 ]
 
 
@@ -59,9 +64,11 @@ def test_what_was_built_is_what_is_read(tmp_path: Path) -> None:
     assert segment.ids.to_pylist() == sorted({row["claim_id"] for row in ROWS})
     assert segment.owners.to_pylist() == ["ann", "bob", "cy", "dan", "eve"]
     assert segment.refs is not None
-    assert sorted(segment.refs.to_pylist()) == ["", "", "", "", "", "c"]
+    assert sorted(segment.refs.to_pylist()) == [*[""] * 7, "c"]
     assert segment.longest.tolist() == [3]
-    assert snapshot.manifest.counts == {"sha256": 1, "md5": 1, "url": 3, "prefix": 1, "domain": 1, "name": 2}
+    locators = {"sha256": 1, "md5": 1, "url": 3, "prefix": 1, "domain": 1, "name": 2}
+    # Views of too little quality are no entries.
+    assert snapshot.manifest.counts == locators | {"picture": 3, "phash": 1, "pdq": 1}
 
 
 def test_refs_take_no_room_when_there_are_none(tmp_path: Path) -> None:
@@ -96,7 +103,7 @@ def test_inspect_tells_what_a_person_wants_to_know(tmp_path: Path) -> None:
     told = inspect_snapshot(tmp_path / "s")
     assert told["selectors"]["url"] == 3
     assert told["signed_by"] == [KEY.key_id]
-    assert (told["claims"], told["owners"], told["statements"], told["withdrawn"]) == (6, 5, 6, 0)
+    assert (told["claims"], told["owners"], told["statements"], told["withdrawn"]) == (8, 5, 7, 0)
     assert told["bytes"] == sum(path.stat().st_size for path in tmp_path.rglob("*.arrow"))
 
 
@@ -144,13 +151,20 @@ def test_other_things_are_never_overwritten(tmp_path: Path) -> None:
     verify_snapshot(tmp_path / "empty", trust=[KEY.public])
 
 
-@pytest.mark.parametrize("kind", [SelectorKind.PDQ, 77])
+@pytest.mark.parametrize("kind", [SelectorKind.CLIP, 77])
 def test_a_kind_that_cannot_be_held_is_refused(tmp_path: Path, kind: int) -> None:
     row = ROWS[0] | {"kind": kind}
     with pytest.raises(BadInput) as caught:
         build_snapshot([table([row])], tmp_path / "s", private_key=KEY)
     assert caught.value.code == "unsupported_kind"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", [SelectorKind.PICTURE, SelectorKind.PHASH, SelectorKind.PDQ])
+def test_a_hash_that_is_none_is_refused(tmp_path: Path, kind: int) -> None:
+    with pytest.raises(BadInput) as caught:
+        build_snapshot([table([ROWS[0] | {"kind": kind}])], tmp_path / "s", private_key=KEY)
+    assert caught.value.code == "bad_claims"
 
 
 def test_a_table_that_is_none_of_claims_is_refused(tmp_path: Path) -> None:

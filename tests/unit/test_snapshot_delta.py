@@ -9,6 +9,7 @@ from optout.engine import Question
 from optout.errors import DoesNotHold, UsageError
 from optout.snapshot import Snapshot, build_delta, open_snapshot, verify_snapshot
 from optout.words import Use
+from tests.unit.picture_support import fingerprint, view
 from tests.unit.snapshot_support import KEY, Row, built, claim, content, table
 
 ASKED = Question(Use.AI_TRAIN)
@@ -19,6 +20,9 @@ VALUES = {
     "domain": ["example.net", "sub.example.net"],
     "sha256": ["ab" * 32, "ac" * 32],
     "name": ["greta garbo", "greta lovisa gustafsson"],
+    "picture": [fingerprint(view(1), view(2, name="centre")), fingerprint(view(1, pdq=9))],
+    "phash": [view(1).phash, view(3).phash],
+    "pdq": [view(2).pdq, view(3, pdq=6).pdq],
 }
 ITEMS: list[dict[str, str]] = [
     {"url": "https://example.org/a.jpg", "text": "Greta Garbo"},
@@ -27,6 +31,8 @@ ITEMS: list[dict[str, str]] = [
     {"url": "https://example.org/gallery/1", "text": "miss greta lovisa gustafsson herself"},
     {"url": "https://sub.example.net/", "sha256": "ac" * 32},
     {"url": "https://else.example/"},
+    {"picture": fingerprint(view(1, phash=2, pdq=12), view(2, name="stripped", pdq=40))},
+    {"pdq": view(3).pdq, "phash": view(3, phash=4).phash},
 ]
 
 SELECTORS = [(kind, value) for kind, values in VALUES.items() for value in values]

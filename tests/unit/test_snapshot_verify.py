@@ -18,6 +18,7 @@ from optout.snapshot import build_delta, inspect_snapshot, open_snapshot, verify
 from optout.snapshot.files import describe_file, write_batch
 from optout.snapshot.manifest import PAYLOAD_TYPE, canonical_json
 from optout.words import Use
+from tests.unit.picture_support import fingerprint, view
 from tests.unit.snapshot_support import KEY, STRANGER, built, claim, content, table
 
 TRUST = [KEY.public]
@@ -34,7 +35,13 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
         claim("sha256", "ab" * 32, owner="eve"),
     ]
     built(folder / "base", *rows)
-    new = [table([claim("prefix", "example.com/gallery", owner="cy", title="Pictures")])]
+    added = [
+        claim("prefix", "example.com/gallery", owner="cy", title="Pictures"),
+        claim("picture", fingerprint(view(1), view(2, name="centre")), owner="cy"),
+        claim("phash", view(3).phash, owner="cy"),
+        claim("pdq", view(4).pdq, owner="cy"),
+    ]
+    new = [table(added)]
     build_delta(folder / "base", new, [rows[0]["claim_id"]], folder / "snapshot", private_key=KEY)
     shutil.rmtree(folder / "base")
     return folder / "snapshot"
@@ -181,6 +188,19 @@ def test_a_manifest_in_another_spelling_is_refused(snapshot: Path) -> None:
         ("statements", {"decision": [3, 0, 3]}),
         ("statements", {"grade": [0, 200, 0]}),
         ("claims", {"statement": [0, 0, 0]}),
+        ("picture", {"claim": [0, 99]}),
+        ("picture", {"view": [1, 4]}),
+        ("picture", {"phash": [2, 1]}),
+        ("picture", {"phash": [1, 2]}),
+        ("picture.turned", {"second": [1, 2]}),
+        ("picture.turned", {"second": [1], "third": [1]}),
+        ("picture.offsets", {"offset": [0, 2]}),
+        ("picture.offsets", {"offset": [0, 1, 9] * 3}),
+        ("phash", {"claim": [99]}),
+        ("phash.offsets", {"offset": [0, 0, 0] * 3}),
+        ("pdq", {"claim": [99]}),
+        ("pdq.tables", {"entry3": [1]}),
+        ("pdq.offsets", {"offset": [0, 0, 0] * 11}),
     ],
 )
 def test_tables_that_do_not_fit_together_are_refused_though_signed(
