@@ -11,7 +11,7 @@ from optout import locators
 from optout.codes import PDQ_DIGITS, PHASH_DIGITS, read_digits
 from optout.errors import InvalidSelector
 from optout.evidence import current_evidence
-from optout.hashes import View, format_fingerprint, parse_fingerprint
+from optout.hashing.fingerprint import TOO_PLAIN, View, format_fingerprint, parse_fingerprint
 from optout.names.fold import validate_name
 from optout.words import SelectorKind
 
@@ -29,11 +29,6 @@ SUPPORTED_KINDS = frozenset(
         *DIGEST_LENGTHS,
         *_HASH_LENGTHS,
     }
-)
-#: What a creator is told whose picture has no view that is evidence.
-_TOO_PLAIN = (
-    "this picture cannot be matched by hash: it is too plain, and other pictures would be taken for it; "
-    "claim it by its address or by the digest of the file instead"
 )
 #: Below this, compiled code is not worth loading.
 _FEW = 200
@@ -77,7 +72,7 @@ def _validate_hash(kind: SelectorKind, value: str) -> str:
     if not re.fullmatch(rf"[0-9a-fA-F]{{{length}}}", value):
         raise InvalidSelector(f"a {kind.label} has {length} hexadecimal digits", code="invalid_hash")
     if not _usable(kind, pa.array([value.lower()], pa.large_string()))[0]:
-        raise InvalidSelector(_TOO_PLAIN, code="degenerate_hash")
+        raise InvalidSelector(TOO_PLAIN, code="degenerate_hash")
     return value.lower()
 
 
@@ -90,7 +85,7 @@ def _usable(kind: SelectorKind, texts: pa.LargeStringArray) -> npt.NDArray[np.bo
 def _validate_fingerprint(value: str) -> str:
     views = parse_fingerprint(value)
     if not any(_is_usable(view) for view in views):
-        raise InvalidSelector(_TOO_PLAIN, code="degenerate_hash")
+        raise InvalidSelector(TOO_PLAIN, code="degenerate_hash")
     return format_fingerprint(views)
 
 

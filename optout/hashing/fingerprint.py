@@ -21,7 +21,7 @@ __all__ = [
 LEAST_QUALITY = 50
 #: What a creator is told whose picture has no view that is evidence.
 TOO_PLAIN = (
-    "This picture is too plain to be recognised by its looks: other pictures would be taken for it. "
+    "This picture cannot be matched by hash: it is too plain, and other pictures would be taken for it. "
     "Reserve your rights by its address or by the digest of the file instead."
 )
 
