@@ -73,7 +73,7 @@ def admit(
         data: directory of filtered data.
         receipt: the receipt of the filter run that wrote it.
         trust: keys that may sign receipts.
-        max_age: how long ago the snapshot may have been asked.
+        max_age: how long ago the snapshot may have been made, or asked.
         now: for tests; the present if left out.
 
     Raises:
@@ -145,11 +145,13 @@ def _require_question(predicate: Mapping[str, Any], data: Path) -> None:
 
 
 def _require_age(predicate: Mapping[str, Any], data: Path, max_age: timedelta, now: datetime) -> None:
-    """The snapshot's age is that of the question: who asks later gets later claims.
+    """The snapshot's age: since when it speaks, where it says so, and since it was asked.
 
     The time of the question is the asker's to set, so it counts only where it is earlier than the run.
     """
-    times = (predicate["question"]["at"], predicate["started"])
+    times = [predicate["question"]["at"], predicate["started"]]
+    if as_of := (predicate["snapshot"]["checkpoint"] or {}).get("as_of"):
+        times.append(as_of)
     asked = min(_moment(text) for text in times)
     if asked > now + _CLOCK_SKEW:
         raise DoesNotHold(
@@ -159,7 +161,7 @@ def _require_age(predicate: Mapping[str, Any], data: Path, max_age: timedelta, n
         )
     if now - asked > max_age:
         raise DoesNotHold(
-            f"the snapshot was asked {(now - asked).days} days ago, and {max_age.days} are allowed "
+            f"the snapshot speaks of {(now - asked).days} days ago, and {max_age.days} are allowed "
             f"(--max-snapshot-age); fetch the newest with `optout sync` and {_filter_again(data)}",
             code="stale_snapshot",
         )

@@ -1,6 +1,7 @@
 """`optout snapshot build`, `inspect` and `verify`."""
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,6 +34,13 @@ def build(
         int, typer.Option(min=min(Grade), max=max(Grade), help="Evidence grade given to the claims.")
     ] = 0,
     default_owner: Annotated[str, typer.Option(help="Owner of rows that name none.")] = "",
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(
+            help="When the claims were read (UTC): signed with them, and trainers refuse what is old.",
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Build a signed snapshot from claim exchange files. The same claims give the same bytes."""
@@ -45,7 +53,7 @@ def build(
     with ClaimFiles(
         sources, out, skip_bad_rows=skip_bad_rows, grade=Grade(grade), default_owner=default_owner
     ) as claims:
-        build_snapshot(claims, out, private_key=signer)
+        build_snapshot(claims, out, private_key=signer, checkpoint=_checkpoint(as_of))
     facts = inspect_snapshot(out) | {
         "out": str(out),
         "rejected": claims.rejected,
@@ -60,6 +68,15 @@ def build(
         typer.echo(
             f"{claims.rejected:,} bad rows were left out; they are listed in {claims.rejected_file}", err=True
         )
+
+
+def _checkpoint(as_of: datetime | None) -> dict[str, str] | None:
+    if as_of is None:
+        return None
+    moment = as_of.replace(tzinfo=UTC)
+    if moment > datetime.now(UTC):
+        raise UsageError(f"--as-of {as_of.isoformat()} is in the future (it is read as UTC)", code="future")
+    return {"as_of": moment.isoformat()}
 
 
 @app.command()
@@ -95,6 +112,8 @@ def _show(facts: dict[str, Any]) -> None:
     selectors = ", ".join(f"{count:,} {kind}" for kind, count in facts["selectors"].items() if count)
     typer.echo(f"{facts['out']}   {facts['claims']:,} claims by {facts['owners']:,} owners")
     typer.echo(f"  selectors  {selectors or 'none'}")
+    if as_of := (facts["checkpoint"] or {}).get("as_of"):
+        typer.echo(f"  as of      {as_of}")
     typer.echo(f"  size       {facts['bytes']:,} bytes in {facts['files']} files")
     typer.echo(f"  signed by  {', '.join(key[:16] for key in facts['signed_by'])}")
     typer.echo(f"  snapshot   {facts['snapshot']}")

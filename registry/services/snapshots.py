@@ -3,12 +3,15 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import orjson
 import structlog
 from celery import current_app
 from django.db import connection, transaction
+from django.utils import timezone
 
 from optout.errors import OptoutError
 from optout.snapshot import Manifest, build_delta, build_snapshot
@@ -28,13 +31,15 @@ from registry.snapshot_store import (
 from registry.stream import stream_claims
 from registry.trust import signing_key
 
-__all__ = ["BUILD_TASK", "build_current", "send_build"]
+__all__ = ["BUILD_TASK", "RENEWED_AFTER", "build_current", "send_build"]
 
 BUILD_TASK = "workers.snapshots.build"
 #: A lookup asks every segment, and withdrawn entries stay in theirs: then it is time for a new base.
 MOST_DELTAS = 16
 #: How large all deltas and withdrawals may be together, as a share of the base's claims.
 DELTA_SHARE = 0.2
+#: A snapshot says as of when it speaks, and trainers refuse old ones: that nothing is new must be said too.
+RENEWED_AFTER = timedelta(days=1)
 #: The changes of one delta are held in memory.
 MOST_CHANGES = 500_000
 _log = structlog.get_logger(__name__)
@@ -60,9 +65,14 @@ def build_current(*, force: bool = False) -> SnapshotRecord | None:
         if not alone:
             return None
         latest = SnapshotRecord.objects.latest_published()
-        if latest is not None and not force and ClaimEvent.objects.checkpoint() == latest.checkpoint:
+        if latest is not None and not force and _says_all(latest):
             return None
         return _build(latest, force)
+
+
+def _says_all(latest: SnapshotRecord) -> bool:
+    young = timezone.now() - latest.built_at < RENEWED_AFTER
+    return young and ClaimEvent.objects.checkpoint() == latest.checkpoint
 
 
 def _build(latest: SnapshotRecord | None, force: bool) -> SnapshotRecord:
@@ -71,12 +81,15 @@ def _build(latest: SnapshotRecord | None, force: bool) -> SnapshotRecord:
     directory = snapshots_folder() / str(public_id)
     directory.parent.mkdir(parents=True, exist_ok=True)
     before = None if force or latest is None else _predecessor(latest)
+    # Before the claims are read: later is not promised.
+    as_of = datetime.now(UTC).isoformat(timespec="seconds")
     with _one_view():
         checkpoint = ClaimEvent.objects.checkpoint()
+        signed = {"events": checkpoint, "as_of": as_of}
         if before is None or latest is None:
-            manifest = _write_base(directory, checkpoint, latest)
+            manifest = _write_base(directory, signed, latest)
         else:
-            manifest = _write_delta(directory, checkpoint, before, latest.checkpoint)
+            manifest = _write_delta(directory, signed, before, latest.checkpoint)
     record = SnapshotRecord(
         public_id=public_id,
         digest=manifest.digest,
@@ -128,17 +141,17 @@ def _predecessor(latest: SnapshotRecord) -> Path | None:
         return None
 
 
-def _write_base(directory: Path, checkpoint: int, latest: SnapshotRecord | None) -> Manifest:
+def _write_base(directory: Path, checkpoint: dict[str, Any], latest: SnapshotRecord | None) -> Manifest:
     return build_snapshot(
         stream_claims(),
         directory,
         private_key=signing_key(),
-        checkpoint={"events": checkpoint},
+        checkpoint=checkpoint,
         previous=latest.digest if latest is not None else None,
     )
 
 
-def _write_delta(directory: Path, checkpoint: int, before: Path, since: int) -> Manifest:
+def _write_delta(directory: Path, checkpoint: dict[str, Any], before: Path, since: int) -> Manifest:
     changes = changes_after(since)
     return build_delta(
         before,
@@ -146,7 +159,7 @@ def _write_delta(directory: Path, checkpoint: int, before: Path, since: int) -> 
         changes.outdated if changes else [],
         directory,
         private_key=signing_key(),
-        checkpoint={"events": checkpoint},
+        checkpoint=checkpoint,
     )
 
 

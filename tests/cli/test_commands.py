@@ -108,6 +108,16 @@ def test_bad_rows_stop_a_build_unless_they_are_skipped(optout: Command, home: Ho
     assert optout("snapshot", "inspect", tmp_path / "snap", "--json").json["selectors"]["domain"] == 1
 
 
+def test_when_the_claims_were_read_is_signed(optout: Command, home: Home, tmp_path: Path) -> None:
+    source = write_claims(tmp_path / "claims.jsonl", CLAIMS)
+    build = ("snapshot", "build", source, "--key", home.private, "--out", tmp_path / "snap")
+    early = optout(*build, "--as-of", "2999-01-01", "--json")
+    assert (early.code, early.json["error"]["code"]) == (2, "future")
+    assert "as of      2026-01-02T00:00:00+00:00" in optout(*build, "--as-of", "2026-01-02").out
+    told = optout("snapshot", "inspect", tmp_path / "snap", "--json").json
+    assert told["checkpoint"] == {"as_of": "2026-01-02T00:00:00+00:00"}
+
+
 def test_several_claim_files_and_a_grade(optout: Command, home: Home, tmp_path: Path) -> None:
     first = write_claims(tmp_path / "a.jsonl", CLAIMS[:2])
     (tmp_path / "b.csv").write_text("selector,value\ndomain,b.example\n")

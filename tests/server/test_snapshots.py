@@ -1,6 +1,7 @@
 """Snapshots built from the database, and the answers that are live."""
 
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import orjson
 import pytest
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from optout.engine import Question
 from optout.errors import DoesNotHold
@@ -18,7 +20,7 @@ from registry.actor import Actor
 from registry.errors import InvalidInput, Unavailable
 from registry.models import Claim, ClaimEvent, SnapshotRecord
 from registry.services.claims import hold_claim, withdraw_claim
-from registry.services.snapshots import build_current
+from registry.services.snapshots import RENEWED_AFTER, build_current
 from registry.snapshot_store import (
     KEPT,
     POINTER_KEY,
@@ -96,11 +98,26 @@ def test_same_claims_give_the_same_bytes(anna: Actor, tmp_path: Path) -> None:
     tables = list(stream_claims())
     rows = [row for table in tables for row in table.to_pylist()]
     turned = [type(tables[0]).from_pylist(rows[::-1], schema=tables[0].schema)]
-    checkpoint = {"events": ClaimEvent.objects.checkpoint()}
+    record = built()
+    checkpoint = record.manifest["checkpoint"]
     for name, claims in (("a", tables), ("b", turned)):
         build_snapshot(claims, tmp_path / name, private_key=signing_key(), checkpoint=checkpoint)
     assert (tmp_path / "a/manifest.json").read_bytes() == (tmp_path / "b/manifest.json").read_bytes()
-    assert open_snapshot(tmp_path / "a").digest == built().digest
+    assert open_snapshot(tmp_path / "a").digest == record.digest
+
+
+def test_a_day_without_claims_is_stated_too(anna: Actor) -> None:
+    claim_by(anna, "https://gallery.example.org/1.jpg")
+    first = built()
+    assert build_current() is None
+    SnapshotRecord.objects.update(built_at=timezone.now() - RENEWED_AFTER)
+    second = build_current()
+    assert second is not None
+    said, again = (record.manifest["checkpoint"] for record in (first, second))
+    assert said["events"] == again["events"] == ClaimEvent.objects.checkpoint()
+    assert timezone.now() - datetime.fromisoformat(again["as_of"]) < timedelta(minutes=5)
+    assert second.manifest["segments"] == first.manifest["segments"]
+    assert build_current() is None
 
 
 def test_pictures_are_found_before_and_after_they_are_in_a_snapshot(anna: Actor) -> None:

@@ -57,6 +57,7 @@ def write_receipt(
     use: str = "ai-train-generative",
     age: timedelta = timedelta(),
     settings: dict[str, Any] | None = None,
+    checkpoint: dict[str, Any] | None = None,
 ) -> Path:
     """A receipt as `optout filter` writes it, over everything that lies in `folder` now."""
     asked = (datetime.now(UTC) - age).isoformat(timespec="seconds")
@@ -69,7 +70,7 @@ def write_receipt(
         "predicateType": PREDICATE_TYPE,
         "predicate": {
             "inputs": [],
-            "snapshot": {"digest": "ab" * 32, "signed_by": [], "checkpoint": None, "thresholds": {}},
+            "snapshot": {"digest": "ab" * 32, "signed_by": [], "checkpoint": checkpoint, "thresholds": {}},
             "question": {"use": use, "at": asked, "min_grade": 0, "names": "flag"},
             "settings": {"mode": "drop", "keep_terms": False, "keep_errors": False, **(settings or {})},
             "counts": {**counts, "reasons": {"domain": 2}, "error_reasons": {"no_url": 1}, "outcomes": {}},

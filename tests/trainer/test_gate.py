@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -137,6 +137,16 @@ def test_a_snapshot_that_is_too_old(refused: Refused, filtered: Path, private: k
     assert "31 days ago" in says
     assert "optout sync" in says
     assert refused("--max-snapshot-age", 7)[1] == "stale_snapshot"
+
+
+def test_an_old_snapshot_that_was_asked_today(
+    refused: Refused, filtered: Path, private: keys.PrivateKey
+) -> None:
+    as_of = datetime.now(UTC) - timedelta(days=45, minutes=1)
+    write_receipt(filtered, private, checkpoint={"events": 7, "as_of": as_of.isoformat()})
+    code, kind, says = refused()
+    assert (code, kind) == (1, "stale_snapshot")
+    assert "45 days ago" in says
 
 
 def test_an_older_one_where_that_is_allowed(
