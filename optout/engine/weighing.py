@@ -1,10 +1,17 @@
 """Which claims count for a question."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 
 from optout.engine.items import Question
-from optout.snapshot.segment import Segment
+
+if TYPE_CHECKING:
+    # A snapshot explains what pictures met, and so imports what imports this.
+    from optout.snapshot.segment import Segment
 
 __all__ = ["weigh"]
 
