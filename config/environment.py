@@ -62,6 +62,35 @@ VARIABLES = (
     Variable(
         "OPTOUT_MAX_UPLOAD", "Largest uploaded claim exchange file, bytes, also once unpacked.", "4294967296"
     ),
+    Variable("OPTOUT_MAX_PICTURE", "Largest picture taken, bytes.", "52428800"),
+    Variable(
+        "OPTOUT_MOST_WAITING",
+        "Pictures that may wait to be hashed and embedded; more are refused for the moment.",
+        "20000",
+    ),
+    Variable("OPTOUT_HASH_WORKERS", "Processes that hash and fetch pictures.", "1"),
+    Variable(
+        "OPTOUT_CLIP_MODEL",
+        "Model that embeds pictures: `ViT-B/32`, `ViT-L/14`, or the path of a checkpoint. Default: none.",
+    ),
+    Variable(
+        "OPTOUT_CLIP_DEVICES",
+        "Devices that embed, with commas, such as `cuda:0,cuda:1`; one process each. Default: the best one.",
+    ),
+    Variable(
+        "OPTOUT_FETCH_ALLOW",
+        "Addresses with ports, `10.0.0.7:8080` with commas, that pictures may be fetched from although they "
+        "are not public.",
+    ),
+    Variable(
+        "OPTOUT_FLOOD_SAMPLE",
+        "File with the fingerprints of unrelated pictures, one a line. Default: what others uploaded lately.",
+    ),
+    Variable(
+        "OPTOUT_FLOOD_SHARE",
+        "A claim by a hash that matches more than this share of the sample waits for an operator.",
+        "0.001",
+    ),
     Variable("OPTOUT_STATEMENT_TIMEOUT", "Seconds a statement may run, 0 for ever. Web server: 15.", "0"),
     Variable("OPTOUT_LOCK_TIMEOUT", "Seconds a statement waits for a lock, 0 for ever. Web server: 5.", "0"),
     Variable("OPTOUT_METRICS_TOKEN", "Bearer token for `/metrics`. Without it only this machine reads them."),
@@ -116,6 +145,21 @@ class Environment:
         if not value.isdecimal() or int(value) < least:
             raise ImproperlyConfigured(f"{name} must be a whole number of at least {least}, not {value!r}.")
         return int(value)
+
+    def share(self, name: str) -> float:
+        """A number above 0 and at most 1.
+
+        Raises:
+            ImproperlyConfigured: the value is something else.
+        """
+        value = self.text(name)
+        try:
+            share = float(value)
+        except ValueError:
+            share = 0.0
+        if not 0 < share <= 1:
+            raise ImproperlyConfigured(f"{name} must be a number above 0 and at most 1, not {value!r}.")
+        return share
 
     def flag(self, name: str, *, default: bool) -> bool:
         """`1`, `true`, `yes`, `on` or their opposites.

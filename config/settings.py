@@ -213,10 +213,20 @@ SECURE_SSL_REDIRECT = not EMBEDDED
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if NUM_PROXIES else None
 DATA_UPLOAD_MAX_MEMORY_SIZE = _env.integer("OPTOUT_MAX_BODY", least=1)
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
+DATA_UPLOAD_MAX_NUMBER_FILES = 500  # a form takes 100, and says so itself
 FILE_UPLOAD_MAX_MEMORY_SIZE = 0  # every uploaded file goes to disk at once
 FILE_UPLOAD_TEMP_DIR = str(DATA / "uploads")
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
 OPTOUT_MAX_UPLOAD = _env.integer("OPTOUT_MAX_UPLOAD", least=1)
+
+# --- Pictures
+OPTOUT_MAX_PICTURE = _env.integer("OPTOUT_MAX_PICTURE", least=1)
+OPTOUT_MOST_WAITING = _env.integer("OPTOUT_MOST_WAITING", least=1)
+OPTOUT_CLIP_MODEL = _env.text("OPTOUT_CLIP_MODEL")
+OPTOUT_CLIP_DEVICE = next(iter(_env.words("OPTOUT_CLIP_DEVICES")), "")
+OPTOUT_FETCH_ALLOW = _env.words("OPTOUT_FETCH_ALLOW")
+OPTOUT_FLOOD_SAMPLE = _env.text("OPTOUT_FLOOD_SAMPLE")
+OPTOUT_FLOOD_SHARE = _env.share("OPTOUT_FLOOD_SHARE")
 
 # --- Languages, time, static files
 LANGUAGE_CODE = "en"
@@ -264,6 +274,9 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "workers.imports.*": {"queue": "imports"},
     "workers.snapshots.*": {"queue": "snapshots"},
+    "workers.hashing.hash_upload": {"queue": "hashing"},
+    "workers.fetching.*": {"queue": "fetching"},
+    "workers.embedding.*": {"queue": "embedding"},
 }
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]

@@ -7,9 +7,16 @@ from uuid import UUID
 
 from registry.actor import Actor
 from registry.errors import NotFound
-from registry.models import ApiKey, Claim, DomainProof, Import, SnapshotRecord
+from registry.models import ApiKey, Claim, DomainProof, Import, SnapshotRecord, Upload
 
-__all__ = ["access_claim", "access_domain_proof", "access_import", "access_key", "access_snapshot"]
+__all__ = [
+    "access_claim",
+    "access_domain_proof",
+    "access_import",
+    "access_key",
+    "access_snapshot",
+    "access_upload",
+]
 
 
 def access_claim(actor: Actor, public_id: UUID, *, scope: str = "claims:read") -> Claim:
@@ -31,6 +38,16 @@ def access_import(actor: Actor, public_id: UUID) -> Import:
     found = Import.objects.for_party(actor.party).filter(public_id=public_id).first()
     if found is None:
         raise NotFound("There is no such import.")
+    return found
+
+
+def access_upload(actor: Actor, public_id: UUID, *, scope: str = "claims:read") -> Upload:
+    """A picture of the actor's party, with its claim; raises NotFound, Forbidden (`missing_scope`)."""
+    actor.require(scope)
+    mine = Upload.objects.for_party(actor.party).select_related("claim")
+    found = mine.filter(public_id=public_id).first()
+    if found is None:
+        raise NotFound("There is no such picture.")
     return found
 
 

@@ -9,13 +9,16 @@ import pyarrow.csv
 from django.db import connection
 
 from optout.exchange import CLAIM_SCHEMA
-from optout.words import Use
+from optout.words import SelectorKind, Use
 
 __all__ = ["stream_claims"]
 
 BLOCK_BYTES = 8 << 20
 #: Every use that each mask of named uses speaks about.
 _COVERED = np.array([int(Use(named).covered) for named in range(32)], np.uint8)
+
+#: Of a claim that the flood guard holds these are silent.
+_FLOODING = ", ".join(str(int(kind)) for kind in (SelectorKind.PICTURE, SelectorKind.PHASH, SelectorKind.PDQ))
 
 # A held denial goes on speaking while its case is open (ClaimQuerySet.speaking).
 _QUERY = """
@@ -26,7 +29,8 @@ COPY (
     FROM registry_claim AS claim
     JOIN registry_selector AS selector ON selector.claim_id = claim.id
     JOIN registry_party AS party ON party.id = claim.party_id
-    WHERE (claim.status = 'active' OR (claim.status = 'held' AND claim.decision = 3)) {only}
+    WHERE (claim.status = 'active' OR (claim.status = 'held' AND claim.decision = 3))
+      AND NOT (claim.hold = 'flood' AND selector.kind IN ({flooding})) {only}
 ) TO STDOUT (FORMAT csv)
 """
 _TYPES = {
@@ -57,7 +61,7 @@ def stream_claims(only: Sequence[int] | None = None) -> Iterator[pa.Table]:
     Args:
         only: primary keys of the claims wanted; None for all.
     """
-    statement = _QUERY.format(only="" if only is None else "AND claim.id = ANY(%s)")
+    statement = _QUERY.format(flooding=_FLOODING, only="" if only is None else "AND claim.id = ANY(%s)")
     parameters = None if only is None else [list(only)]
     with connection.cursor() as cursor, cursor.copy(statement, parameters) as copy:
         pending, size = [], 0

@@ -30,6 +30,12 @@ app.conf.beat_schedule = {
         "schedule": _EVERY_MINUTE,
         "options": {"expires": _EVERY_MINUTE},
     },
+    "sweep-pictures": {
+        "task": "workers.hashing.sweep",
+        "schedule": _EVERY_MINUTE,
+        "options": {"expires": _EVERY_MINUTE},
+    },
+    "clear-pictures": {"task": "workers.upkeep.clear_pictures", "schedule": _EVERY_HOUR},
     "forget-answers": {"task": "workers.upkeep.forget_answers", "schedule": _EVERY_HOUR},
 }
 # Binds the request id and the task's name to every line a task logs.

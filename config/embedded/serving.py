@@ -35,6 +35,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 _WEB_SIGNALS = ((signal.SIGTERM, 3.0), (signal.SIGQUIT, 0.5))
 # SIGTERM lets running tasks finish; SIGQUIT hands what is left back to the queue.
 _WORKER_SIGNALS = ((signal.SIGTERM, 2.5), (signal.SIGQUIT, 1.5))
+_HASHING_KIB = 2 << 20
 _BEAT_SIGNALS = ((signal.SIGTERM, 2.0),)
 
 
@@ -50,6 +51,8 @@ class Plan:
         port: port to listen on; 0 takes a free one.
         port_is_wish: another free port will do when `port` is taken.
         task_workers: Celery processes.
+        hash_workers: Celery processes that hash and fetch pictures.
+        clip_devices: devices that embed pictures, "" the best one; none when the registry has no model.
         quiet: keep what children say to the logs.
         ready_file: written, with the addresses, once everything answers.
     """
@@ -62,6 +65,8 @@ class Plan:
     port: int
     port_is_wish: bool
     task_workers: int
+    hash_workers: int = 1
+    clip_devices: Sequence[str] = ()
     quiet: bool = False
     ready_file: Path | None = None
 
@@ -158,20 +163,28 @@ class _Serving:
         # Celery warns of root, which is how the person chose to run everything.
         mute = "ignore:You're running the worker with superuser"
         celery = [sys.executable, "-W", mute, "-m", "celery", "-A", "workers.celery", "--quiet"]
-        count = str(self.plan.task_workers)
-        queues = "default,imports,snapshots"
-        worker = [*celery, "worker", "-Q", queues, "-c", count, "--without-gossip", "--without-mingle"]
+        worker = [*celery, "worker", "--without-gossip", "--without-mingle", "-Q"]
+        tasks = [*worker, "default,imports,snapshots", "-c", str(self.plan.task_workers), "-n", "tasks@%h"]
+        # A child that a picture made large is replaced.
+        hashing = [*worker, "hashing,fetching", "-c", str(self.plan.hash_workers), "-n", "hashing@%h"]
+        hashing += ["--max-memory-per-child", str(_HASHING_KIB)]
         beat = [*celery, "beat", "-s", str(self.plan.data / "run" / "beat"), "--pidfile="]
         web = [sys.executable, "-m", "gunicorn", "-c", "python:config.gunicorn", "config.wsgi"]
-        self._say("Starting the web server, the task worker and the clock ...")
-        self._add_process("worker", worker, _WORKER_SIGNALS)
+        self._say("Starting the web server, the workers and the clock ...")
+        self._add_process("worker", tasks, _WORKER_SIGNALS)
+        self._add_process("hashing", hashing, _WORKER_SIGNALS)
+        for number, device in enumerate(self.plan.clip_devices):
+            # One process a device, and no fork of it: a GPU does not survive one.
+            embedding = [*worker, "embedding", "--pool", "solo", "-n", f"embedding-{number}@%h"]
+            self._add_process(f"embedding-{number}", embedding, _WORKER_SIGNALS, OPTOUT_CLIP_DEVICES=device)
         self._add_process("beat", beat, _BEAT_SIGNALS)
         self._add_process("web", web, _WEB_SIGNALS)
 
-    def _add_process(self, name: str, command: list[str], signals: Signals) -> None:
+    def _add_process(self, name: str, command: list[str], signals: Signals, **more: str) -> None:
         def start(output: IO[bytes]) -> Child:
             keep = [self.listener.fileno()] if name == "web" else []
-            return spawn(command, cwd=_ROOT, output=output, env=self._environment(), keep=keep)
+            env = {**self._environment(), **more}
+            return spawn(command, cwd=_ROOT, output=output, env=env, keep=keep)
 
         self.supervisor.add(Service(name, start, signals, stage=1))
 

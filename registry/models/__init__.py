@@ -8,6 +8,7 @@ from registry.models.imports import Import, ImportRejection
 from registry.models.keys import ApiKey, Scope
 from registry.models.people import Membership, Party, User
 from registry.models.snapshots import SnapshotRecord
+from registry.models.uploads import Upload
 
 __all__ = [
     "ApiKey",
@@ -23,6 +24,7 @@ __all__ = [
     "Scope",
     "Selector",
     "SnapshotRecord",
+    "Upload",
     "User",
     "selector_digest",
 ]

@@ -32,7 +32,10 @@ class ClaimQuerySet(models.QuerySet["Claim"]):
         return self.filter(status=Claim.Status.ACTIVE)
 
     def speaking(self) -> "ClaimQuerySet":
-        """What snapshots hold: active claims, and denials that are held: deny holds while a case is open."""
+        """What snapshots hold: active claims, and denials that are held: deny holds while a case is open.
+
+        Of a denial that the flood guard holds, the perceptual hashes are silent (registry.stream).
+        """
         return self.filter(
             Q(status=Claim.Status.ACTIVE) | Q(status=Claim.Status.HELD, decision=Decision.DENY)
         )
@@ -50,6 +53,12 @@ class Claim(models.Model):
         HELD = "held", _("held")
         WITHDRAWN = "withdrawn", _("withdrawn")
 
+    class Hold(models.TextChoices):
+        """Why a claim is held, where that says what goes on speaking meanwhile."""
+
+        CASE = "", _("a case is open")
+        FLOOD = "flood", _("it matches too much")
+
     DECISIONS = [(int(decision), decision.label) for decision in Decision]
 
     public_id = models.UUIDField(unique=True, default=uuid7, editable=False)
@@ -61,6 +70,15 @@ class Claim(models.Model):
     uses = models.PositiveSmallIntegerField(help_text=_("Mask of the uses as the party named them."))
     grade = models.PositiveSmallIntegerField(default=0)
     status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
+    # Imports insert claims past the ORM, and know nothing of these two.
+    hold = models.CharField(max_length=16, choices=Hold, blank=True, default=Hold.CASE, db_default="")
+    hold_reason = models.CharField(
+        max_length=500,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Why it is held, for the party to read."),
+    )
     valid_from = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     withdrawn_at = models.DateTimeField(null=True, blank=True)
@@ -88,6 +106,10 @@ class Claim(models.Model):
             models.CheckConstraint(
                 condition=Q(status__in=["active", "held", "withdrawn"]), name="claim_status_known"
             ),
+            models.CheckConstraint(
+                condition=Q(status="held") | Q(hold="", hold_reason=""), name="claim_hold_only_when_held"
+            ),
+            models.CheckConstraint(condition=Q(hold__in=["", "flood"]), name="claim_hold_known"),
             models.CheckConstraint(
                 condition=matching(Q(status="withdrawn"), "withdrawn_at"),
                 name="claim_withdrawn_iff_withdrawn_at",

@@ -14,10 +14,18 @@ from optout.words import Decision, SelectorKind, Use
 from registry.actor import Actor
 from registry.errors import Conflict, Forbidden, InvalidInput, NotFound
 from registry.models import Claim, ClaimEvent, Party, Selector, User
+from registry.services import flood
 from registry.services.domains import grade_of, hosts_of_others, provers, selector_host
 from registry.services.events import record_event, waits
 
-__all__ = ["MOST_SELECTORS", "hold_claim", "register_claim", "release_claim", "withdraw_claim"]
+__all__ = [
+    "MOST_SELECTORS",
+    "hold_claim",
+    "hold_for_flood",
+    "register_claim",
+    "release_claim",
+    "withdraw_claim",
+]
 
 MOST_SELECTORS = 1000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -34,6 +42,7 @@ def register_claim(
     valid_from: datetime | None = None,
     terms_url: str = "",
     title: str = "",
+    pictures: int = 0,
 ) -> Claim:
     """Record a claim of the acting party, its selectors and the event, all or nothing.
 
@@ -47,6 +56,9 @@ def register_claim(
         valid_from: since when; None means since ever.
         terms_url: where the terms stand, needed by the decision `terms`.
         title: a name for people.
+        pictures: how many pictures follow whose hashes become selectors; then `selectors` may be empty.
+
+    A claim with a hash that would match too many unrelated pictures is held for an operator.
 
     Raises:
         InvalidInput: with one entry for each bad field, selectors as `selectors.<index>`.
@@ -55,7 +67,7 @@ def register_claim(
     """
     acting.require("claims:write")
     owner = "" if owner == acting.party.handle else owner
-    pairs, problems = _checked_selectors(selectors)
+    pairs, problems = _checked_selectors(selectors, least=0 if pictures else 1)
     problems |= _wrong_fields(decision, uses, owner, ref, valid_from, terms_url, title)
     if problems:
         raise InvalidInput(problems)
@@ -64,6 +76,7 @@ def register_claim(
     hosts = [selector_host(kind, value) for kind, value in pairs]
     proven = provers(host for host in hosts if host is not None)
     _refuse_others_domains(acting.party, pairs, hosts, hosts_of_others(acting.party, proven))
+    hosts += [None] * pictures
     claim = Claim(
         party=acting.party,
         owner=owner,
@@ -79,11 +92,14 @@ def register_claim(
 
 
 def _store(acting: Actor, claim: Claim, pairs: list[tuple[SelectorKind, str]]) -> Claim:
+    flooding = next(filter(None, (flood.reason_of(kind, value, acting.party) for kind, value in pairs)), "")
     try:
         with waits(), transaction.atomic():
             claim.save(force_insert=True)
             rows = Selector.objects.bulk_create(Selector.of(claim, pairs))
             _record(acting, claim, ClaimEvent.Type.REGISTERED, rows)
+            if flooding:
+                hold_for_flood(claim, flooding)
     except IntegrityError as error:
         if "claim_party_owner_ref_unique" not in str(error):
             raise
@@ -120,6 +136,18 @@ def hold_claim(*, operator: User, claim: Claim, request_id: str = "") -> Claim:
     return _moderate(
         operator, claim, Claim.Status.ACTIVE, Claim.Status.HELD, ClaimEvent.Type.HELD, request_id
     )
+
+
+def hold_for_flood(claim: Claim, reason: str) -> None:
+    """Set a claim's perceptual hashes aside for an operator; belongs in a transaction that holds its lock.
+
+    What it says by address, digest or name goes on as for any held claim. One that is held already stays so.
+    """
+    if claim.status != Claim.Status.ACTIVE:
+        return
+    claim.status, claim.hold, claim.hold_reason = Claim.Status.HELD, Claim.Hold.FLOOD, reason[:500]
+    claim.save(update_fields=["status", "hold", "hold_reason"])
+    record_event(claim, ClaimEvent.Type.HELD, application="flood-guard")
 
 
 def release_claim(*, operator: User, claim: Claim, request_id: str = "") -> Claim:
@@ -163,8 +191,8 @@ def _moderate(
             return current
         if current.status != before:
             raise Conflict(f"The claim is {current.status}, not {before}.", code=f"not_{before}")
-        current.status = after
-        current.save(update_fields=["status"])
+        current.status, current.hold, current.hold_reason = after, Claim.Hold.CASE, ""
+        current.save(update_fields=["status", "hold", "hold_reason"])
         record_event(current, kind, user=operator, application="admin", request_id=request_id)
     return current
 
@@ -180,7 +208,8 @@ def _locked(claim: Claim) -> Claim:
 
 def _withdraw(claim: Claim) -> None:
     claim.status, claim.withdrawn_at = Claim.Status.WITHDRAWN, timezone.now()
-    claim.save(update_fields=["status", "withdrawn_at"])
+    claim.hold, claim.hold_reason = Claim.Hold.CASE, ""
+    claim.save(update_fields=["status", "withdrawn_at", "hold", "hold_reason"])
 
 
 def _record(acting: Actor, claim: Claim, kind: ClaimEvent.Type, selectors: Sequence[Selector] = ()) -> None:
@@ -197,10 +226,10 @@ def _record(acting: Actor, claim: Claim, kind: ClaimEvent.Type, selectors: Seque
 
 
 def _checked_selectors(
-    selectors: Sequence[tuple[SelectorKind | int, str]],
+    selectors: Sequence[tuple[SelectorKind | int, str]], *, least: int
 ) -> tuple[list[tuple[SelectorKind, str]], dict[str, list[str]]]:
-    if not 1 <= len(selectors) <= MOST_SELECTORS:
-        return [], {"selectors": [f"Give 1 to {MOST_SELECTORS:,} selectors, not {len(selectors):,}."]}
+    if not least <= len(selectors) <= MOST_SELECTORS:
+        return [], {"selectors": [f"Give {least} to {MOST_SELECTORS:,} selectors, not {len(selectors):,}."]}
     pairs, problems = [], {}
     for index, (kind, value) in enumerate(selectors):
         try:

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = {"postgres", "valkey", "worker", "beat", "web"}
+PARTS = {"postgres", "valkey", "worker", "hashing", "beat", "web"}
 
 
 @dataclass

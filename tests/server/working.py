@@ -18,7 +18,7 @@ def worker() -> Iterator[None]:
         app,
         perform_ping_check=False,
         pool="solo",
-        queues=["default", "imports", "snapshots"],
+        queues=["default", "imports", "snapshots", "hashing", "fetching", "embedding"],
         shutdown_timeout=60,
     ):
         yield

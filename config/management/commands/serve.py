@@ -12,9 +12,9 @@ from config.environment import Environment
 
 
 class Command(BaseCommand):
-    """Starts what is not configured, prepares it, runs web server, task worker and clock until Ctrl-C."""
+    """Starts what is not configured, prepares it, runs web server, workers and clock until Ctrl-C."""
 
-    help = "Run the registry: PostgreSQL and Valkey if none are configured, web server, task worker, clock."
+    help = "Run the registry: PostgreSQL and Valkey if none are configured, web server, workers, clock."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -34,6 +34,8 @@ class Command(BaseCommand):
             port=env.integer("OPTOUT_PORT"),
             port_is_wish=not env.has("OPTOUT_PORT"),
             task_workers=env.integer("OPTOUT_TASK_WORKERS", least=1),
+            hash_workers=env.integer("OPTOUT_HASH_WORKERS", least=1),
+            clip_devices=(env.words("OPTOUT_CLIP_DEVICES") or [""]) if env.has("OPTOUT_CLIP_MODEL") else (),
             quiet=options["quiet"],
             ready_file=options["ready_file"],
         )

@@ -1,0 +1,105 @@
+"""The flood guard: what resembles too many unrelated pictures waits for an operator."""
+
+import io
+from pathlib import Path
+
+import pytest
+from django.db import transaction
+from pytest_django import Settings
+
+from optout.hashes import format_fingerprint, hash_picture, parse_fingerprint
+from optout.words import Decision, SelectorKind, Use
+from registry.actor import Actor
+from registry.models import Claim, ClaimEvent
+from registry.services import flood
+from registry.services.claims import register_claim, withdraw_claim
+from registry.services.hashing import hash_upload
+from registry.services.pictures import SentPicture, claim_with_pictures
+from registry.stream import stream_claims
+from tests.server.parties import person
+from tests.server.pictures import jpeg
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def anna() -> Actor:
+    return person()
+
+
+@pytest.fixture
+def sample(tmp_path: Path, settings: Settings) -> Path:
+    """1,000 unrelated pictures, three of which look like the picture of seed 1."""
+    views = parse_fingerprint(hash_picture(jpeg(2)).fingerprint)
+    other = [
+        format_fingerprint([view._replace(phash=f"{number:016x}") for view in views]) for number in range(997)
+    ]
+    alike = [hash_picture(jpeg(1, quality=quality)).fingerprint for quality in (50, 70, 80)]
+    path = tmp_path / "sample.txt"
+    path.write_text("\n".join(other + alike))
+    settings.OPTOUT_FLOOD_SAMPLE = str(path)
+    return path
+
+
+def claimed(actor: Actor, data: bytes) -> Claim:
+    claim = claim_with_pictures(
+        acting=actor,
+        decision=Decision.DENY,
+        uses=Use.TDM,
+        pictures=[SentPicture(io.BytesIO(data), "a.jpg")],
+        selectors=[(SelectorKind.URL, "https://ahl.example/a.jpg")],
+    )
+    hash_upload(str(claim.uploads.get().public_id))
+    claim.refresh_from_db()
+    return claim
+
+
+def spoken() -> set[int]:
+    with transaction.atomic():
+        return {kind for table in stream_claims() for kind in table["kind"].to_pylist()}
+
+
+def test_a_hash_that_matches_too_much_is_held_and_the_rest_of_the_claim_speaks(
+    anna: Actor, sample: Path
+) -> None:
+    claim = claimed(anna, jpeg(1))
+    assert (claim.status, claim.hold) == ("held", "flood")
+    assert "resembles 0.3% of 1,000 unrelated pictures" in claim.hold_reason
+    event = ClaimEvent.objects.latest("id")
+    assert (event.type, event.application) == ("held", "flood-guard")
+    assert spoken() == {SelectorKind.URL, SelectorKind.SHA256, SelectorKind.MD5}
+    withdraw_claim(acting=anna, claim=claim)
+    assert not spoken()
+
+
+def test_a_hash_of_ones_own_is_not_held(anna: Actor, sample: Path) -> None:
+    assert claimed(anna, jpeg(7)).status == "active"
+
+
+def test_a_fingerprint_from_the_client_is_guarded_too(anna: Actor, sample: Path) -> None:
+    claim = register_claim(
+        acting=anna,
+        decision=Decision.DENY,
+        uses=Use.TDM,
+        selectors=[(SelectorKind.PICTURE, hash_picture(jpeg(1)).fingerprint)],
+    )
+    assert claim.hold == "flood"
+
+
+def test_a_sample_too_small_to_tell_holds_nobody_up(anna: Actor, sample: Path) -> None:
+    lines = sample.read_text().splitlines()
+    sample.write_text("\n".join(lines[-flood.LEAST_SAMPLE + 1 :]))
+    assert claimed(anna, jpeg(1)).status == "active"
+
+
+def test_without_a_file_the_pictures_of_others_are_the_sample_and_ones_own_are_not(
+    anna: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flood, "LEAST_SAMPLE", 1)
+    flood._uploaded.cache_clear()
+    bo = person("Bo Berg")
+    claimed(bo, jpeg(1))
+    flood._uploaded.cache_clear()
+    assert claimed(bo, jpeg(1)).status == "active"
+    assert claimed(anna, jpeg(1)).status == "held"
+    flood._uploaded.cache_clear()
