@@ -11,6 +11,8 @@ MAX_ITEMS_ARROW: Final = 100_000
 
 # Bytes of a JSON body that registers something; `check` takes OPTOUT_MAX_BODY, uploads OPTOUT_MAX_UPLOAD.
 MAX_BODY_JSON: Final = 2 * MIB
+# Bytes of a form with pictures; each of them may have OPTOUT_MAX_PICTURE.
+MAX_PICTURES_BODY: Final = 512 * MIB
 
 # Requests in a period, and how many may come at once. The `spawning` bucket serves 100 requests at once, 50 a
 # second, which is what the Hugging Face data set viewer sends; what comes faster waits instead of failing.
@@ -18,6 +20,7 @@ API_RATES: Final[dict[str, str]] = {
     "anonymous": "60/m burst 20",
     "key": "12000/m burst 600",
     "spawning": "6000/m burst 200",
+    "uploads": "600/m burst 100",
 }
 # Seconds a Spawning request may be held back; the client gives up after 20.
 MAX_PACING_SECONDS: Final = 8.0
@@ -60,11 +63,15 @@ SPECTACULAR_SETTINGS: Final[dict[str, Any]] = {
         "Use": "api.serializers.USES",
         "Decision": "api.serializers.DECISIONS",
         "Outcome": "api.serializers.OUTCOMES",
+        "SelectorKind": "api.serializers.KINDS",
         "ClaimStatus": "api.serializers.STATUSES",
+        "UploadState": "api.serializers.UPLOAD_STATES",
+        "EmbeddingState": "api.serializers.EMBEDDING_STATES",
     },
     "TAGS": [
         {"name": "check", "description": "What the registry says about items."},
         {"name": "claims", "description": "One's own claims."},
+        {"name": "pictures", "description": "The pictures of claims, hashed and forgotten."},
         {"name": "imports", "description": "Claims by the million, as claim exchange files."},
         {"name": "snapshots", "description": "The signed directories that `optout filter` reads."},
         {"name": "keys", "description": "Who a key belongs to."},

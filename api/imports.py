@@ -7,7 +7,6 @@ from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema
-from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -15,6 +14,7 @@ from api import openapi
 from api.base import ApiView
 from api.conf import MIB
 from api.idempotency import idempotent
+from api.multipart import LimitedParser
 from api.pages import newest_page, rows_page
 from api.problems import Problem, too_large
 from api.serializers import ImportPage, ImportShown, NewImport, RejectionPage
@@ -28,14 +28,14 @@ __all__ = ["ImportDetail", "ImportList", "ImportRejections"]
 _ENVELOPE = MIB
 
 
-class UploadParser(MultiPartParser):
-    """Multipart forms; one that announces more than OPTOUT_MAX_UPLOAD is refused before it is read."""
+class UploadParser(LimitedParser):
+    """Forms with a claim exchange file."""
 
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        length = stream.META.get("CONTENT_LENGTH") or "0"
-        if length.isdecimal() and int(length) > settings.OPTOUT_MAX_UPLOAD + _ENVELOPE:
-            raise too_large(settings.OPTOUT_MAX_UPLOAD)
-        return super().parse(stream, media_type, parser_context)
+    @property
+    def limit(self) -> int:
+        """OPTOUT_MAX_UPLOAD, and some room for the rest."""
+        most: int = settings.OPTOUT_MAX_UPLOAD
+        return most + _ENVELOPE
 
 
 class ImportList(ApiView):

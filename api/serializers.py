@@ -5,7 +5,7 @@ from rest_framework import serializers
 from api.conf import MAX_ITEMS
 from optout.engine import Tier
 from optout.words import Decision, Outcome, SelectorKind, Use
-from registry.models import Claim, Import
+from registry.models import Claim, Import, Upload
 
 __all__ = [
     "CheckAnswer",
@@ -17,27 +17,33 @@ __all__ = [
     "KeyShown",
     "NewClaim",
     "NewImport",
+    "NewPictureClaim",
+    "NewPictures",
     "ProblemDocument",
     "RejectionPage",
     "SnapshotShown",
     "SpawningAnswer",
+    "StatedWithPictures",
     "TrustedKeyList",
+    "UploadList",
+    "UploadPage",
+    "UploadShown",
 ]
 
 OUTCOMES = [outcome.label for outcome in Outcome]
 STATUSES = list(Claim.Status.values)
 DECISIONS = [decision.label for decision in Decision]
 USES = [use.label for use in Use]
-CLAIMABLE = [
-    kind.label for kind in SelectorKind if kind.label in {"url", "prefix", "domain", "sha256", "md5", "name"}
-]
+KINDS = [kind.label for kind in SelectorKind]
+UPLOAD_STATES = list(Upload.State.values)
+EMBEDDING_STATES = list(Upload.Embedding.values)
 MAX_SELECTORS = 1000
 
 
 class SelectorField(serializers.Serializer[object]):
     """One selector: its kind and value."""
 
-    kind = serializers.ChoiceField(choices=CLAIMABLE)
+    kind = serializers.ChoiceField(choices=KINDS)
     value = serializers.CharField(max_length=8192)
 
 
@@ -54,6 +60,83 @@ class NewClaim(serializers.Serializer[object]):
     valid_from = serializers.DateTimeField(required=False, allow_null=True)
     terms_url = serializers.CharField(max_length=2048, required=False, allow_blank=True)
     title = serializers.CharField(max_length=500, required=False, allow_blank=True)
+    fetch = serializers.BooleanField(
+        required=False, help_text="Also fetch the pictures at the claim's addresses, and claim their hashes."
+    )
+    keep = serializers.BooleanField(
+        required=False, help_text="Keep the pictures stored after they were hashed."
+    )
+
+
+class StatedWithPictures(NewClaim):
+    """The same as text in a form with pictures; it may name no selectors at all."""
+
+    selectors = serializers.ListField(child=SelectorField(), max_length=MAX_SELECTORS, required=False)
+
+
+class NewPictures(serializers.Serializer[object]):
+    """Pictures for a claim."""
+
+    pictures = serializers.ListField(child=serializers.FileField(), min_length=1, max_length=100)
+    keep = serializers.BooleanField(required=False, help_text="Keep them stored after they were hashed.")
+
+
+class NewPictureClaim(serializers.Serializer[object]):
+    """A claim with its pictures, as a form."""
+
+    claim = serializers.CharField(help_text="What a claim takes, as JSON; `selectors` may be left out.")
+    pictures = serializers.ListField(child=serializers.FileField(), min_length=1, max_length=100)
+
+
+class SelectorShown(SelectorField):
+    """One selector of a claim, and for those that follow from a picture who computed it."""
+
+    computed_by = serializers.ChoiceField(
+        choices=["registry", "client"],
+        required=False,
+        help_text="`registry`: from a picture that was sent or fetched. `client`: sent as it is.",
+    )
+
+
+class PictureCounts(serializers.Serializer[object]):
+    """How many of the claim's pictures are where."""
+
+    waiting = serializers.IntegerField(min_value=0)
+    hashed = serializers.IntegerField(min_value=0)
+    parked = serializers.IntegerField(min_value=0, help_text="They cannot be hashed; each says why.")
+
+
+class UploadShown(serializers.Serializer[object]):
+    """A picture of a claim and what became of it."""
+
+    id = serializers.UUIDField()
+    claim = serializers.UUIDField()
+    name = serializers.CharField()
+    source_url = serializers.CharField(help_text="Where it is fetched from; empty for one that was sent.")
+    size_bytes = serializers.IntegerField(min_value=0)
+    state = serializers.ChoiceField(choices=UPLOAD_STATES)
+    reason_code = serializers.CharField(help_text="Why it is parked: `not_a_picture`, `degenerate_hash`, …")
+    reason = serializers.CharField(help_text="The same as a sentence.")
+    kept = serializers.BooleanField(help_text="Whether the picture itself is still stored, on request.")
+    sha256 = serializers.CharField()
+    md5 = serializers.CharField()
+    fingerprint = serializers.CharField()
+    embedding = serializers.ChoiceField(choices=EMBEDDING_STATES)
+    created_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class UploadList(serializers.Serializer[object]):
+    """Some pictures, in the order in which they were sent."""
+
+    results = UploadShown(many=True)
+
+
+class UploadPage(serializers.Serializer[object]):
+    """Some pictures."""
+
+    results = UploadShown(many=True)
+    next = serializers.URLField(allow_null=True, help_text="Address of the next page.")
 
 
 class ClaimShown(serializers.Serializer[object]):
@@ -73,8 +156,10 @@ class ClaimShown(serializers.Serializer[object]):
     valid_from = serializers.DateTimeField(allow_null=True)
     terms_url = serializers.CharField()
     title = serializers.CharField()
-    selectors = SelectorField(many=True, help_text="The first 1,000, in a list of claims the first 100.")
+    selectors = SelectorShown(many=True, help_text="The first 1,000, in a list of claims the first 100.")
     selector_count = serializers.IntegerField(help_text="How many there are in all.")
+    pictures = PictureCounts()
+    hold_reason = serializers.CharField(help_text="Why it is held, where the party is told.")
     created_at = serializers.DateTimeField()
     withdrawn_at = serializers.DateTimeField(allow_null=True)
 
@@ -212,7 +297,7 @@ class Reason(serializers.Serializer[object]):
     claim = serializers.UUIDField()
     owner = serializers.CharField()
     ref = serializers.CharField()
-    selector = serializers.ChoiceField(choices=[kind.label for kind in SelectorKind])
+    selector = serializers.ChoiceField(choices=KINDS)
     matched = serializers.CharField(help_text="What matched: the locator, origin, domain, digest or name.")
     how = serializers.CharField(help_text="`canonical`, `variant`, …")
     decision = serializers.ChoiceField(choices=DECISIONS)

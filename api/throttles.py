@@ -16,7 +16,7 @@ from rest_framework.throttling import BaseThrottle
 
 from api import conf
 
-__all__ = ["KeyThrottle", "Pacing", "Rate", "take"]
+__all__ = ["KeyThrottle", "Pacing", "Rate", "UploadThrottle", "take"]
 
 logger = logging.getLogger(__name__)
 UNTHROTTLED = Counter("optout_unthrottled_requests", "Requests let through because Valkey was away.")
@@ -129,6 +129,14 @@ class KeyThrottle(BaseThrottle):
 
     def wait(self) -> float | None:
         return self._wait
+
+
+class UploadThrottle(KeyThrottle):
+    """Counts requests that bring pictures apart: each is work for seconds rather than milliseconds."""
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        self.bucket = "uploads" if (request.content_type or "").startswith("multipart/") else "key"
+        return super().allow_request(request, view)
 
 
 class Pacing(KeyThrottle):

@@ -10,6 +10,7 @@ from api.imports import ImportDetail, ImportList, ImportRejections
 from api.keys import OwnKey
 from api.snapshots import LatestSnapshot, SnapshotFile, TrustedKeys
 from api.spawning import QueryUrls
+from api.uploads import ClaimPictures, UploadDetail, UploadPages
 
 app_name = "api"
 
@@ -18,6 +19,9 @@ version_1 = [
     path("claims", ClaimList.as_view(), name="claims"),
     path("claims/<uuid:claim_id>", ClaimDetail.as_view(), name="claim"),
     path("claims/<uuid:claim_id>/withdraw", ClaimWithdrawal.as_view(), name="claim-withdraw"),
+    path("claims/<uuid:claim_id>/pictures", ClaimPictures.as_view(), name="claim-pictures"),
+    path("uploads", UploadPages.as_view(), name="uploads"),
+    path("uploads/<uuid:upload_id>", UploadDetail.as_view(), name="upload"),
     path("imports", ImportList.as_view(), name="imports"),
     path("imports/<uuid:import_id>", ImportDetail.as_view(), name="import"),
     path("imports/<uuid:import_id>/rejections", ImportRejections.as_view(), name="import-rejections"),

@@ -21,7 +21,7 @@ else:
 
 __all__ = ["ALL_SCOPES", "DENY_PAGE", "Answer", "Caller", "caller", "key_for", "problem", "quiet_keys"]
 
-ALL_SCOPES = ("check", "claims:read", "claims:write", "imports:write", "snapshots:read")
+ALL_SCOPES = ("check", "claims:read", "claims:write", "imports:write", "snapshots:read", "pictures:read")
 DENY_PAGE: dict[str, Any] = {
     "decision": "deny",
     "uses": ["tdm"],

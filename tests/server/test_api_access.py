@@ -39,6 +39,11 @@ ADDRESSES: list[tuple[str, str, str | None]] = [
     ("POST", "v1/claims", "claims:write"),
     ("GET", f"v1/claims/{NOBODY}", "claims:read"),
     ("POST", f"v1/claims/{NOBODY}/withdraw", "claims:write"),
+    ("GET", f"v1/claims/{NOBODY}/pictures", "claims:read"),
+    ("POST", f"v1/claims/{NOBODY}/pictures", "claims:write"),
+    ("GET", "v1/uploads", "claims:read"),
+    ("GET", f"v1/uploads/{NOBODY}", "claims:read"),
+    ("DELETE", f"v1/uploads/{NOBODY}", "claims:write"),
     ("GET", "v1/imports", "imports:write"),
     ("POST", "v1/imports", "imports:write"),
     ("GET", f"v1/imports/{NOBODY}", "imports:write"),
@@ -176,7 +181,7 @@ def test_a_failure_of_ours_tells_nothing(
     def broken(**_: Any) -> None:
         raise RuntimeError("the secret plan")
 
-    monkeypatch.setattr("api.claims.register_claim", broken)
+    monkeypatch.setattr("api.claims.claim_with_pictures", broken)
     answer = caller().post("claims", DENY_PAGE)
     problem(answer, 500, "internal_error")
     assert b"secret plan" not in answer.content

@@ -128,7 +128,7 @@ def test_anothers_proven_domain_is_refused(gallery: Caller) -> None:
         ({"uses": []}, "uses"),
         ({"uses": ["everything"]}, "uses"),
         ({"selectors": []}, "selectors"),
-        ({"selectors": [{"kind": "phash", "value": "00"}]}, "selectors"),
+        ({"selectors": [{"kind": "tune", "value": "00"}]}, "selectors"),
         ({"decision": "terms"}, "terms_url"),
         ({"terms_url": "javascript:1"}, "terms_url"),
         ({"valid_from": "yesterday"}, "valid_from"),
