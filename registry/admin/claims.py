@@ -39,7 +39,7 @@ class ClaimAdmin(ReadOnlyAdmin[Claim]):
         "ref",
         "created_at",
     ]
-    list_filter = ["status", "decision", "grade", "party__kind"]
+    list_filter = ["status", "hold", "decision", "grade", "party__kind"]
     list_select_related = ["party"]
     list_per_page = 50
     show_full_result_count = False
@@ -55,6 +55,8 @@ class ClaimAdmin(ReadOnlyAdmin[Claim]):
         "named_uses",
         "grade",
         "status",
+        "hold",
+        "hold_reason",
         "valid_from",
         "terms_url",
         "title",

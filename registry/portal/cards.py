@@ -5,8 +5,8 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from optout.words import Decision, Grade, SelectorKind, Use
-from registry.models import Claim, ClaimEvent
+from optout.words import CONTENT_KINDS, Decision, Grade, SelectorKind, Use
+from registry.models import Claim, ClaimEvent, Selector
 from registry.portal.lines import Line
 from registry.portal.lookup import Word
 from registry.portal.words import (
@@ -20,6 +20,7 @@ from registry.portal.words import (
     Text,
     Wording,
 )
+from registry.shown import made_here
 
 __all__ = ["ClaimCard", "HistoryEntry", "claim_history"]
 
@@ -38,14 +39,25 @@ class ClaimCard:
         self.grade: Wording = GRADES[Grade(claim.grade)]
         self.uses: list[Wording] = [USES[use] for use in USES if use & Use(claim.uses)]
         self.covered: list[Wording] = [USES[use] for use in USES if use & claim.covered & ~Use(claim.uses)]
-        rows = claim.selectors.order_by("kind", "digest")[: most + 1]
-        lines = [Line(SelectorKind(row.kind), row.value, value=row.value) for row in rows]
-        self.lines, self.has_more = lines[:most], len(lines) > most
+        rows = list(claim.selectors.order_by("kind", "digest")[: most + 1])
+        pairs = [(SelectorKind(row.kind), row.value) for row in rows if row.kind in CONTENT_KINDS]
+        made = made_here([claim], pairs) if pairs else set()
+        # Hashes of pictures that were sent are shown with the pictures.
+        lines = [_line(row) for row in rows if (claim.pk, row.value) not in made]
+        self.lines = lines[:most]
+        self.has_more = len(rows) > most if lines else claim.uploads.count() > 1
 
     @property
     def heading(self) -> str:
         """The claim's title, or the first thing it is about."""
-        return self.claim.title or (self.lines[0].shown if self.lines else _("A claim without selectors"))
+        if self.claim.title or self.lines:
+            return self.claim.title or self.lines[0].shown
+        first = self.claim.uploads.in_order().first()
+        return first.name if first is not None else _("A claim without selectors")
+
+
+def _line(row: Selector) -> Line:
+    return Line(SelectorKind(row.kind), row.value, value=row.value, by_sender=row.kind in CONTENT_KINDS)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from registry.models import Party
 from registry.portal.lines import MOST_LINES, Line, read_lines
 from registry.portal.words import DECISIONS, SCOPES, USES, Wording
 
-__all__ = ["KeyForm", "PartyForm", "RegisterForm", "add_refusal"]
+__all__ = ["KeyForm", "PartyForm", "RegisterForm", "StatementForm", "add_refusal"]
 
 LONGEST_FIELD = 1_000_000
 
@@ -42,47 +42,20 @@ def _lines(label: Any, help_text: Any, *, rows: int, example: str) -> forms.Char
 
 def add_refusal(form: forms.Form, error: RegistryError) -> None:
     """Show what a service refused at the fields it names, and the rest at the top of the form."""
-    known = {name: errors for name, errors in error.fields.items() if name in form.fields}
+    known: dict[str, list[str]] = {}
+    for name, errors in error.fields.items():
+        field = name.partition(".")[0]  # `pictures.3` is shown at the field `pictures`
+        if field in form.fields:
+            known.setdefault(field, []).extend(errors)
     for name, errors in known.items():
         form.add_error(name, errors)
     if not known:
         form.add_error(None, [*(text for errors in error.fields.values() for text in errors)] or error.detail)
 
 
-class RegisterForm(forms.Form):
-    """What is opted out, the decision, and the uses it is about."""
+class StatementForm(forms.Form):
+    """What a claim says, whatever it is about: the decision, and the uses."""
 
-    LINES = {
-        "urls": SelectorKind.URL,
-        "prefixes": SelectorKind.PREFIX,
-        "domains": SelectorKind.DOMAIN,
-        "names": SelectorKind.NAME,
-    }
-
-    urls = _lines(
-        _("Addresses of pictures or pages"),
-        _("One on each line. Resized copies of the same picture are found too."),
-        rows=5,
-        example="https://example.org/pictures/harbour.jpg",
-    )
-    prefixes = _lines(
-        _("A part of a site"),
-        _("Everything below a path. One on each line."),
-        rows=2,
-        example="https://example.org/gallery",
-    )
-    domains = _lines(
-        _("A whole site"),
-        _("A domain covers its sub-domains too. It is recorded as stated, not yet proven."),
-        rows=2,
-        example="example.org",
-    )
-    names = _lines(
-        _("A name in captions"),
-        _("The name you sign with. Works whose caption has it are flagged."),
-        rows=2,
-        example="Ada Lindqvist",
-    )
     decision = forms.ChoiceField(
         label=_("May they be used?"),
         choices=_choices(DECISIONS),
@@ -120,30 +93,11 @@ class RegisterForm(forms.Form):
     token = forms.UUIDField(widget=forms.HiddenInput)
 
     @property
-    def what(self) -> list[forms.BoundField]:
-        """The fields that say which works are meant."""
-        return [self[name] for name in self.LINES]
-
-    @cached_property
-    def lines(self) -> list[Line]:
-        """Every line of every field, read. Only after the form was found valid in shape."""
-        return read_lines((kind, self.cleaned_data.get(name, "")) for name, kind in self.LINES.items())
-
-    @property
-    def accepted(self) -> list[Line]:
-        return [line for line in self.lines if line.value]
-
-    @property
-    def refused(self) -> list[Line]:
-        return [line for line in self.lines if not line.value]
-
-    @property
-    def claim_fields(self) -> dict[str, Any]:
-        """The arguments of register_claim."""
+    def stated(self) -> dict[str, Any]:
+        """The arguments of register_claim that say what the claim says."""
         return {
             "decision": self.decision_word,
             "uses": self.uses_mask,
-            "selectors": [(line.kind, line.value) for line in self.accepted],
             "terms_url": self.terms,
             "title": self.cleaned_data["title"],
             "ref": f"portal-{self.cleaned_data['token']}",
@@ -182,6 +136,78 @@ class RegisterForm(forms.Form):
         data = super().clean() or self.cleaned_data
         if data.get("decision") == Decision.TERMS.label and not data.get("terms_url") and "terms_url" in data:
             self.add_error("terms_url", _("Give the address where your terms can be read."))
+        return data
+
+
+class RegisterForm(StatementForm):
+    """What is opted out, the decision, and the uses it is about."""
+
+    LINES = {
+        "urls": SelectorKind.URL,
+        "prefixes": SelectorKind.PREFIX,
+        "domains": SelectorKind.DOMAIN,
+        "names": SelectorKind.NAME,
+    }
+
+    urls = _lines(
+        _("Addresses of pictures or pages"),
+        _("One on each line. Resized copies of the same picture are found too."),
+        rows=5,
+        example="https://example.org/pictures/harbour.jpg",
+    )
+    fetch = forms.BooleanField(
+        label=_("Fetch the pictures at these addresses, so that copies elsewhere are found too"),
+        help_text=_("They are hashed and not kept. What is no picture, or closed to robots, is left out."),
+        required=False,
+    )
+    prefixes = _lines(
+        _("A part of a site"),
+        _("Everything below a path. One on each line."),
+        rows=2,
+        example="https://example.org/gallery",
+    )
+    domains = _lines(
+        _("A whole site"),
+        _("A domain covers its sub-domains too. It is recorded as stated, not yet proven."),
+        rows=2,
+        example="example.org",
+    )
+    names = _lines(
+        _("A name in captions"),
+        _("The name you sign with. Works whose caption has it are flagged."),
+        rows=2,
+        example="Ada Lindqvist",
+    )
+
+    @property
+    def what(self) -> list[forms.BoundField]:
+        """The fields that say which works are meant."""
+        return [self[name] for name in ("urls", "fetch", "prefixes", "domains", "names")]
+
+    @cached_property
+    def lines(self) -> list[Line]:
+        """Every line of every field, read. Only after the form was found valid in shape."""
+        return read_lines((kind, self.cleaned_data.get(name, "")) for name, kind in self.LINES.items())
+
+    @property
+    def accepted(self) -> list[Line]:
+        return [line for line in self.lines if line.value]
+
+    @property
+    def refused(self) -> list[Line]:
+        return [line for line in self.lines if not line.value]
+
+    @property
+    def claim_fields(self) -> dict[str, Any]:
+        """The arguments of claim_with_pictures."""
+        return {
+            **self.stated,
+            "selectors": [(line.kind, line.written) for line in self.accepted],
+            "fetch": self.cleaned_data["fetch"],
+        }
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean()
         if not any(name in self.errors for name in self.LINES):
             self._check_lines()
         return data

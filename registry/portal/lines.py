@@ -9,6 +9,7 @@ from optout.errors import InvalidSelector
 from optout.exchange import validate_selector
 from optout.locators import origins, variant_key
 from optout.words import SelectorKind
+from registry.portal.picture_cards import fingerprint_sentences, short_fingerprint
 from registry.portal.words import KINDS, Wording
 
 __all__ = ["MOST_LINES", "Line", "read_lines", "shown"]
@@ -25,12 +26,14 @@ class Line:
         written: as the person wrote it.
         value: its canonical form, empty when it is refused.
         problem: why it is left out, empty when it is not.
+        by_sender: whether it is a hash that the sender computed, of a picture that the registry has not seen.
     """
 
     kind: SelectorKind
     written: str
     value: str = ""
     problem: str = ""
+    by_sender: bool = False
 
     @property
     def kind_wording(self) -> Wording:
@@ -49,7 +52,10 @@ class Line:
     @property
     def matches(self) -> list[str]:
         """Sentences that say what the line will match."""
-        return _MATCHES[self.kind](self.value) if self.kind in _MATCHES else []
+        sentences = _MATCHES[self.kind](self.value)
+        if self.by_sender:
+            sentences.append(_("Computed by the sender: the registry has not seen the picture."))
+        return sentences
 
 
 def read_lines(texts: Iterable[tuple[SelectorKind, str]]) -> list[Line]:
@@ -66,8 +72,12 @@ def read_lines(texts: Iterable[tuple[SelectorKind, str]]) -> list[Line]:
 
 
 def shown(kind: int, value: str) -> str:
-    """A canonical value as people know it: addresses with their scheme, everything else as it is."""
-    return f"https://{value}" if kind in (SelectorKind.URL, SelectorKind.PREFIX) else value
+    """A canonical value as people know it: addresses with their scheme, long hashes by their beginning."""
+    if kind in (SelectorKind.URL, SelectorKind.PREFIX):
+        return f"https://{value}"
+    if kind == SelectorKind.PICTURE:
+        return short_fingerprint(value)
+    return value if kind != SelectorKind.CLIP else value.rpartition(":")[0]
 
 
 def _read_line(kind: SelectorKind, written: str) -> Line:
@@ -120,7 +130,29 @@ def _name_matches(value: str) -> list[str]:
     ]
 
 
+def _file_matches(value: str) -> list[str]:
+    return [_("The very same file, byte for byte, wherever it lies.")]
+
+
+def _pdq_matches(value: str) -> list[str]:
+    return [_("Pictures whose PDQ hash differs in few bits.")]
+
+
+def _phash_matches(value: str) -> list[str]:
+    return [_("Pictures with a similar pHash. So short a hash never decides alone: a person has to look.")]
+
+
+def _clip_matches(value: str) -> list[str]:
+    return [_("Pictures that look alike to the same model.")]
+
+
 _MATCHES = {
+    SelectorKind.SHA256: _file_matches,
+    SelectorKind.MD5: _file_matches,
+    SelectorKind.PICTURE: fingerprint_sentences,
+    SelectorKind.PDQ: _pdq_matches,
+    SelectorKind.PHASH: _phash_matches,
+    SelectorKind.CLIP: _clip_matches,
     SelectorKind.URL: _url_matches,
     SelectorKind.PREFIX: _prefix_matches,
     SelectorKind.DOMAIN: _domain_matches,

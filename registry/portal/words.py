@@ -21,6 +21,7 @@ __all__ = [
     "SCOPES",
     "STATUSES",
     "USES",
+    "VIEWS",
     "Text",
     "Wording",
 ]
@@ -126,6 +127,13 @@ GRADES = {
     Grade.OPERATOR_CHECKED: Wording(_("Checked"), _("An operator of this registry looked at the evidence.")),
 }
 
+# The views of a picture that are compared. The hint goes into a sentence.
+VIEWS = {
+    "whole": Wording(_("Whole picture"), _("the whole picture")),
+    "centre": Wording(_("Centre square"), _("its centre square")),
+    "stripped": Wording(_("Without borders"), _("the picture without its borders")),
+}
+
 # How a claim met the address that was asked about.
 HOWS = {
     "canonical": Wording(
@@ -165,6 +173,9 @@ APPLICATIONS: dict[str, Text] = {
     "api": _("through the API"),
     "import": _("in an import"),
     "admin": _("by an operator"),
+    "hashing": _("from a picture"),
+    "embedding": _("from a picture"),
+    "flood-guard": _("by the guard against hashes that match too much"),
 }
 
 IMPORT_STATES = {
@@ -180,4 +191,8 @@ SCOPES = {
     "claims:write": Wording(_("Register and withdraw claims"), _("Make and end claims in your name.")),
     "imports:write": Wording(_("Send imports"), _("Upload files with many claims, and see how they went.")),
     "snapshots:read": Wording(_("Read snapshots"), _("Download the signed snapshots of all claims.")),
+    "pictures:read": Wording(
+        _("Match pictures"),
+        _("Ask about pictures by their hashes, and download snapshots that hold hashes of pictures."),
+    ),
 }

@@ -7,13 +7,18 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from optout.words import Decision, Use
 from registry.actor import Actor
 from registry.models import ApiKey, Claim, ClaimEvent, DomainProof, Import, SnapshotRecord
+from registry.services.claims import hold_for_flood
 from registry.services.domains import start_proof
+from registry.services.hashing import park_upload
 from registry.services.imports import start_import
 from registry.services.keys import create_key
+from registry.services.pictures import SentPicture, claim_with_pictures
 from registry.services.snapshots import build_current
 from tests.server.parties import claim_by, operator, person, platform
+from tests.server.pictures import jpeg
 
 pytestmark = pytest.mark.django_db
 
@@ -42,7 +47,8 @@ def act(client: Client, model: str, action: str, *things: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    "model", ["user", "party", "apikey", "domainproof", "claim", "claimevent", "import", "snapshotrecord"]
+    "model",
+    ["user", "party", "apikey", "domainproof", "claim", "claimevent", "import", "snapshotrecord", "upload"],
 )
 def test_pages_open_for_staff_only(anna: Actor, staff: Client, model: str) -> None:
     claim_by(anna)
@@ -123,3 +129,31 @@ def test_asking_for_a_build(anna: Actor, staff: Client) -> None:
     claim_by(anna)
     build_current()
     assert "A build was asked for" in act(staff, "snapshotrecord", "build", SnapshotRecord.objects.get())
+
+
+def test_a_claim_that_floods_says_why_and_is_released(anna: Actor, staff: Client) -> None:
+    claim = claim_by(anna)
+    hold_for_flood(claim, "It resembles 3.0% of 1,000 unrelated pictures.")
+    page = staff.get(reverse("admin:registry_claim_change", args=[claim.pk])).content.decode()
+    assert "It resembles 3.0% of 1,000 unrelated pictures." in page
+    assert (
+        str(claim.public_id)
+        in staff.get(reverse("admin:registry_claim_changelist"), {"hold": "flood"}).content.decode()
+    )
+    act(staff, "claim", "release", claim)
+    claim.refresh_from_db()
+    assert (claim.status, claim.hold, claim.hold_reason) == ("active", "", "")
+
+
+def test_trying_a_parked_picture_again(anna: Actor, staff: Client) -> None:
+    sent = SentPicture(io.BytesIO(jpeg()), "sea.jpg")
+    claim = claim_with_pictures(acting=anna, decision=Decision.DENY, uses=Use.TDM, pictures=[sent])
+    upload = claim.uploads.get()
+    assert "not parked" in act(staff, "upload", "retry", upload)
+    park_upload(upload, "crashed", "Our fault.")
+    act(staff, "upload", "retry", upload)
+    upload.refresh_from_db()
+    assert (upload.state, upload.reason, upload.attempts) == ("queued", "", 0)
+    page = reverse("admin:registry_upload_change", args=[upload.pk])
+    assert "sea.jpg" in staff.get(page).content.decode()
+    assert staff.post(page, {"state": "hashed"}).status_code == 403

@@ -16,14 +16,17 @@ from registry.models import Claim
 from registry.portal.acting import for_party
 from registry.portal.cards import ClaimCard, claim_history
 from registry.portal.forms import RegisterForm, add_refusal
+from registry.portal.picture_cards import PictureCard
 from registry.portal.words import STATUSES
-from registry.services.claims import register_claim, withdraw_claim
+from registry.services.claims import withdraw_claim
+from registry.services.pictures import claim_with_pictures
 
 __all__ = ["claim_detail", "claims", "register", "withdraw"]
 
 PAGE = 20
 LINES_IN_LIST = 1
 LINES_IN_FULL = 200
+PICTURES_IN_FULL = 12
 
 
 @require_safe
@@ -54,7 +57,14 @@ def claim_detail(request: HttpRequest, actor: Actor, public_id: UUID) -> HttpRes
     """One claim: what it says, what it matches, what happened to it."""
     claim = access_claim(actor, public_id)
     card = ClaimCard(claim, most=LINES_IN_FULL)
-    context = {"section": "claims", "claim": claim, "card": card, "history": claim_history(claim)}
+    context = {
+        "section": "claims",
+        "claim": claim,
+        "card": card,
+        "picture_count": claim.uploads.count(),
+        "pictures": [PictureCard(upload) for upload in claim.uploads.in_order()[:PICTURES_IN_FULL]],
+        "history": claim_history(claim),
+    }
     return render(request, "portal/claim.html", context)
 
 
@@ -99,7 +109,7 @@ def _form(request: HttpRequest, form: RegisterForm, status: int = 200) -> HttpRe
 def _record(request: HttpRequest, actor: Actor, form: RegisterForm) -> HttpResponse:
     fields = form.claim_fields
     try:
-        claim = register_claim(acting=actor, **fields)
+        claim = claim_with_pictures(acting=actor, **fields)
     except Conflict as error:
         if error.code != "ref_exists":
             return _refused(request, form, error)
