@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AtOption",
+    "EvidenceTier",
     "GradeOption",
     "JsonOption",
     "NamesOption",
@@ -56,6 +57,14 @@ class NamesRule(StrEnum):
     FLAG = "flag"
     REMOVE = "remove"
     IGNORE = "ignore"
+
+
+class EvidenceTier(StrEnum):
+    """How near a picture has to come to a claimed one."""
+
+    MATCH = "match"
+    PROBABLE = "probable"
+    REVIEW = "review"
 
 
 JsonOption = Annotated[

@@ -9,6 +9,7 @@ import typer
 
 from optout.cli.common import (
     AtOption,
+    EvidenceTier,
     GradeOption,
     JsonOption,
     NamesOption,
@@ -80,6 +81,10 @@ def filter_command(
     at: AtOption = None,
     min_grade: GradeOption = 0,
     names: NamesOption = NamesRule.FLAG,
+    evidence: Annotated[
+        EvidenceTier,
+        typer.Option(help="The weakest evidence by which a picture counts as claimed: see docs/evidence.md."),
+    ] = EvidenceTier.MATCH,
     keep_terms: Annotated[
         bool, typer.Option("--keep-terms", help="Keep rows whose owners set terms: you have met them.")
     ] = False,
@@ -145,7 +150,7 @@ def filter_command(
         open_snapshot(snapshot, trust=public_keys(trust))
     columns = ColumnNames(url_column, text_column, sha256_column, md5_column, id_column)
     settings = Settings(mode, mask_format, keep_terms, keep_errors, codec and codec.value, columns)
-    question = replace(make_question(use, at, min_grade, names), own=owner)
+    question = replace(make_question(use, at, min_grade, names), own=owner, evidence=evidence.value)
     with progress_bar(lambda: _count_rows(source, out, data_format), "rows") as progress:
         try:
             summary = filter_dataset(

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from optout.errors import BadInput
-from optout.probes import PictureProbes, probes_of_fingerprint
+from optout.probes import PictureProbes
 
 __all__ = ["Content", "Seen", "is_picture", "look", "look_at_all"]
 
@@ -62,16 +62,17 @@ def look(content: Content) -> Seen:
     """
     if not content.picture:
         return _digests(content, "")
-    from optout.hashes import MAX_BYTES, hash_picture
+    from optout.hashes import hash_probes
+    from optout.hashing.decode import MAX_BYTES
 
     try:
         # One byte too many is enough to be told that it is too large.
-        picture = hash_picture(content.read(0, min(content.size, MAX_BYTES + 1)), name=content.name)
+        picture, probes = hash_probes(content.read(0, min(content.size, MAX_BYTES + 1)), name=content.name)
     except BadInput as error:
         if error.code == "pictures_not_installed":
             raise
         return _digests(content, str(error))
-    return Seen(picture.sha256, picture.md5, probes_of_fingerprint(0, picture.fingerprint), "")
+    return Seen(picture.sha256, picture.md5, probes, "")
 
 
 def _digests(content: Content, broken: str) -> Seen:

@@ -8,7 +8,7 @@ from optout.engine import ItemError
 from optout.filter.contents import Content, is_picture
 from optout.filter.folder_metadata import Metadata, is_metadata
 from optout.filter.kinds import Job
-from optout.filter.samples import TEXTS, Sample, read_json, require_urls
+from optout.filter.samples import TEXTS, Sample, ascii_name, read_json, require_urls
 from optout.filter.source import Shard
 
 __all__ = ["Group", "group_files", "samples_of"]
@@ -68,13 +68,13 @@ def _sample(job: Job, group: Group, metadata: Metadata | None) -> Sample:
         if extension == "json":
             stated = read_json(path.read_bytes(), job.settings.columns)
             if stated is None:
-                sample.fail(ItemError.MEMBER, f"{path.name!a} is not a JSON object")
+                sample.fail(ItemError.MEMBER, f"{ascii_name(path.name)} is not a JSON object")
             sample.take(stated or {})
         elif extension in TEXTS:
             sample.text = path.read_bytes()
         elif is_picture(path.name):
-            name = f"{job.name}: {path.name!a}"
-            sample.contents.append(Content(name, path.stat().st_size, partial(_read, path), picture=True))
+            size, reader = path.stat().st_size, partial(_read, path)
+            sample.contents.append(Content(ascii_name(path.name), size, reader, picture=True))
     if metadata is not None:
         metadata.tell(sample, group.pictures)
     return sample

@@ -52,6 +52,11 @@ class Sample:
     error: ItemError = ItemError.OK
     why: str = ""
 
+    @property
+    def identified(self) -> bool:
+        """Whether its metadata say what it is."""
+        return self.url is not None or self.sha256 is not None or self.md5 is not None
+
     def fail(self, error: ItemError, why: str) -> None:
         """Note that the sample cannot be judged; the first reason stays."""
         if not self.error:
@@ -160,11 +165,15 @@ def _look(job: Job, samples: Sequence[Sample]) -> list[list[Seen]]:
 
     A sample that nothing else identifies is known by its digest.
     """
-    digests = any(_DIGESTS & segment.tables.keys() for segment in job.snapshot.segments)
+    segments = job.snapshot.segments
+    digests = any(_DIGESTS & segment.tables.keys() for segment in segments)
+    pictures = any(table is not None for segment in segments for table in segment.pictures)
     contents = [
-        [content._replace(picture=False) for content in sample.contents]
-        if digests or (sample.url is None and sample.sha256 is None and sample.md5 is None)
-        else []
+        [
+            content._replace(picture=content.picture and pictures)
+            for content in sample.contents
+            if digests or (pictures and content.picture) or not sample.identified
+        ]
         for sample in samples
     ]
     seen = look_at_all((content for each in contents for content in each), job.threads)

@@ -95,4 +95,4 @@ def _gather(job: Job, archive: Archive, group: Group, sample: Sample) -> None:
         elif extension.rpartition(".")[2] not in _WORDS:
             picture = is_picture(member.name)
             reader = partial(archive.read, member)
-            sample.contents.append(Content(f"{job.name}: {name}", member.size, reader, picture))
+            sample.contents.append(Content(name, member.size, reader, picture))

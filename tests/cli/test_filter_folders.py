@@ -121,7 +121,7 @@ def test_captions_and_json_beside_pictures(optout_filter: Command, tmp_path: Pat
     assert (ran.code, ran.json["reasons"], ran.json["errors"]) == (0, {"domain": 1, "name": 1}, 2)
     assert ran.json["error_items"] == [
         ".: c.jpg has no URL, as others have",
-        ".: 'd.json' is not a JSON object",
+        ".: d.json is not a JSON object",
     ]
     kept = optout_filter(source, tmp_path / "flagged")
     assert (kept.json["flagged"], listed(tmp_path / "flagged")) == (
