@@ -298,7 +298,8 @@ def test_the_owner_of_the_items_allows_what_he_claims(snapshot: Snapshot) -> Non
     items = Items(3, url=urls, sha256=pa.array([None, None, SHA]))
 
     def outcomes(own: str) -> list[int]:
-        return snapshot.judge(items, Question(Use.AI_TRAIN, own=own)).outcome.tolist()
+        found: list[int] = snapshot.judge(items, Question(Use.AI_TRAIN, own=own)).outcome.tolist()
+        return found
 
     assert outcomes("bob") == [Outcome.ALLOWED, Outcome.DENIED, Outcome.DENIED]
     assert outcomes("dan") == [Outcome.DENIED, Outcome.DENIED, Outcome.ALLOWED]
