@@ -77,11 +77,11 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
 
 @pytest.fixture(scope="module")
 def filtered(chain: Chain) -> Chain:
-    """The pictures are filtered too: a digest is known only once somebody has the file."""
+    """The pictures are filtered too: digests and hashes are known only to whoever has the file."""
     more = ("--parent-receipt", chain.rows / "receipt.json", "--key", chain.private)
     filtered = ("--snapshot", chain.snapshot, "--out", chain.filtered)
     summary = optout("filter", chain.pictures, *filtered, *more).json
-    assert summary["reasons"] == {"sha256": len(world.DIGEST)}
+    assert summary["reasons"] == {"sha256": len(world.DIGEST), "picture": len(world.PICTURE)}
     assert (summary["kept"], summary["errors"]) == (len(world.FREE), 0)
     return chain
 
@@ -109,7 +109,7 @@ def test_nobody_asks_for_what_was_reserved(chain: Chain) -> None:
 
 def test_what_was_fetched_came_with_its_captions(chain: Chain) -> None:
     fetched = pictures_in(chain.pictures)
-    kept = [work for work in world.works() if work.number in (*world.DIGEST, *world.FREE)]
+    kept = [work for work in world.works() if work.number in (*world.DIGEST, *world.PICTURE, *world.FREE)]
     assert fetched == {work.url: caption_of(work.number) for work in kept}
 
 
@@ -139,7 +139,7 @@ def test_the_model_says_what_it_was_trained_on(trained: Chain) -> None:
     receipt = hashlib.sha256((trained.filtered / "receipt.json").read_bytes()).hexdigest()
     assert receipt in card
     assert "studio.example" in card
-    assert f"({len(world.DIGEST)} by sha256)" in card
+    assert f"{len(world.DIGEST)} by sha256" in card
 
 
 def test_the_model_is_verified_down_to_its_weights(trained: Chain, tmp_path: Path) -> None:

@@ -7,14 +7,28 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from PIL import Image
 
-from demo.pictures import as_jpeg, caption_of, scene
+from demo.pictures import COPIES, as_jpeg, caption_of, scene
+from optout.hashes import hash_picture
 
-__all__ = ["DIGEST", "DOMAIN", "FREE", "SIZE", "URL", "Work", "claims", "web_pages", "works", "write_rows"]
+__all__ = [
+    "DIGEST",
+    "DOMAIN",
+    "FREE",
+    "PICTURE",
+    "SIZE",
+    "URL",
+    "Work",
+    "claims",
+    "web_pages",
+    "works",
+    "write_rows",
+]
 
 SIZE = (320, 240)
 #: Works by what is claimed about them; of `FREE` nobody claims anything.
-DOMAIN, URL, DIGEST, FREE = range(3), range(3, 5), range(5, 7), range(9, 40)
+DOMAIN, URL, DIGEST, PICTURE, FREE = range(3), range(3, 5), range(5, 7), range(7, 10), range(10, 40)
 _HOSTS = {**dict.fromkeys(DOMAIN, "dora.example"), **dict.fromkeys(URL, "anna.example")}
 _GONE = "http://studio.example/gone.jpg"
 
@@ -36,7 +50,17 @@ class Work:
 
 def works() -> list[Work]:
     """All works at the addresses at which a data set lists them."""
-    return [_work(number) for number in (*DOMAIN, *URL, *DIGEST, *FREE)]
+    everything = [_work(number) for number in (*DOMAIN, *URL, *DIGEST, *FREE)]
+    return everything + [_copy(*pair) for pair in zip(PICTURE, COPIES, strict=False)]
+
+
+def _copy(number: int, form: str) -> Work:
+    """What others made of a picture, on a site that its creator never heard of."""
+    return Work(number, f"http://pinboard.example/{number}.jpg", COPIES[form](_original(number)))
+
+
+def _original(number: int) -> Image.Image:
+    return scene(number, 640, 480)
 
 
 def _work(number: int) -> Work:
@@ -52,10 +76,12 @@ def web_pages() -> dict[str, bytes]:
 def claims() -> list[dict[str, str]]:
     """What is reserved before anything is filtered, as rows of the exchange format."""
     deny = {"decision": "deny", "uses": "ai-train"}
+    hashed = [hash_picture(as_jpeg(_original(number), 95)).fingerprint for number in PICTURE]
     rows = [{"selector": "domain", "value": "dora.example", "owner": "Dora", **deny}]
     rows += [{"selector": "url", "value": _work(number).url, "owner": "Anna", **deny} for number in URL]
     digests = [hashlib.sha256(_work(number).content).hexdigest() for number in DIGEST]
-    return rows + [{"selector": "sha256", "value": digest, "owner": "Shaun", **deny} for digest in digests]
+    rows += [{"selector": "sha256", "value": digest, "owner": "Shaun", **deny} for digest in digests]
+    return rows + [{"selector": "picture", "value": text, "owner": "Pia", **deny} for text in hashed]
 
 
 def write_rows(path: Path) -> int:
