@@ -1,7 +1,7 @@
 """How many unrelated pictures a perceptual hash would match, before it is claimed.
 
-A hash of next to nothing (a logo on white, a blank sheet, a map tile) passes every test of a single code and yet
-meets thousands of pictures. Against a sample of unrelated ones it shows.
+A hash of next to nothing (a logo on white, a map tile) passes every test of a single code and yet meets
+thousands of pictures. Against a sample of unrelated ones it shows.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,10 @@ _NOTHING = Snapshot(Manifest(sip_key="00" * 16, segments=(), files={}), "", ())
 
 
 def sample_probes(fingerprints: Sequence[str]) -> PictureProbes:
-    """A sample of pictures, ready to be compared with any number of claims; what is no fingerprint meets none."""
+    """A sample of pictures, ready to be compared with any number of claims.
+
+    What is no fingerprint meets none.
+    """
     return fingerprint_probes(pa.array(fingerprints, pa.large_string()))[0]
 
 

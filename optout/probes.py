@@ -85,8 +85,8 @@ class PictureProbes(NamedTuple):
         """The same probes as those of item `row`."""
         return self._replace(row=np.full(len(self.row), row, np.int32))
 
-    def where(self, chosen: npt.NDArray[np.bool_]) -> "PictureProbes":
-        """The probes for which bool[k] `chosen` is set."""
+    def where(self, chosen: npt.NDArray[Any]) -> "PictureProbes":
+        """The probes for which bool[k] `chosen` is set, or those at the places that it lists."""
         columns: list[Any] = [column[chosen] for column in self]
         return PictureProbes(*columns)
 

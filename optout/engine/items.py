@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
@@ -105,6 +106,12 @@ class Items:
         errors = np.zeros(self.length, np.uint8) if self.errors is None else self.errors.copy()
         errors[malformed] = ItemError.PICTURE
         return replace(self, pictures=pictures, errors=errors)
+
+    def with_pictures(self, pictures: Sequence[PictureProbes]) -> Items:
+        """These items with more pictures, in any order; an item has one at most."""
+        held = [] if self.pictures is None else [self.pictures]
+        probes = PictureProbes.joined([*held, *pictures])
+        return replace(self, pictures=probes.where(np.argsort(probes.row, kind="stable")))
 
     def slice(self, start: int, length: int) -> Items:
         """Rows `start` to `start + length` without copying."""

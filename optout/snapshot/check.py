@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from optout import engine
 from optout.errors import BadInput
+from optout.probes import PictureProbes
 from optout.snapshot.explain import Reason, explain_rows
 from optout.words import Outcome, SelectorKind
 
@@ -65,12 +66,18 @@ def items_of(items: Sequence[Mapping[str, Any]]) -> engine.Items:
                 raise BadInput(
                     f"item {number} has an unknown field {field!r}; known: {known}", code="bad_item"
                 )
-            if value is not None and not isinstance(value, str):
+            if not isinstance(value, str | None) and not (
+                field == "picture" and isinstance(value, PictureProbes)
+            ):
                 raise BadInput(f"item {number}: {field} is {type(value).__name__}, not text", code="bad_item")
     columns = {field: _text_column([item.get(field) for item in items]) for field in _TEXTS}
     asked = engine.Items(len(items), **columns, url_optional=True)
-    pictures = _text_column([item.get("picture") for item in items])
-    return asked if pictures is None else asked.with_fingerprints(pictures)
+    pictures = [item.get("picture") for item in items]
+    texts = _text_column([held if isinstance(held, str) else None for held in pictures])
+    if texts is not None:
+        asked = asked.with_fingerprints(texts)
+    exact = [held.of_row(row) for row, held in enumerate(pictures) if isinstance(held, PictureProbes)]
+    return asked.with_pictures(exact) if exact else asked
 
 
 def _text_column(values: Sequence[str | None]) -> pa.Array | None:

@@ -88,8 +88,8 @@ class Snapshot:
         """Judge and explain single items.
 
         Args:
-            items: each with some of `url`, `text` (the caption), `sha256`, `md5`, `picture` (a fingerprint),
-                and the bare hashes `phash` and `pdq`.
+            items: each with some of `url`, `text` (the caption), `sha256`, `md5`, `picture` (a fingerprint,
+                or the `PictureProbes` of `hash_probes`), and the bare hashes `phash` and `pdq`.
             question: what is asked.
 
         Returns:
