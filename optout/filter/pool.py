@@ -2,8 +2,6 @@
 
 import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -20,6 +18,7 @@ from optout.filter.results import ShardResult
 from optout.filter.settings import Settings
 from optout.filter.shard import filter_shard
 from optout.filter.source import Shard
+from optout.processes import follow_parent
 from optout.snapshot import Snapshot, open_snapshot
 
 __all__ = ["Failure", "Task", "run_tasks"]
@@ -145,18 +144,9 @@ _workers: list[_Worker] = []
 
 
 def _start_worker(work: _Work, rows: "Queue[int]") -> None:
-    # Ctrl-C reaches every process of the terminal: workers die at once, the parent tells the story.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    follow_parent()
     pa.set_cpu_count(1)
     _workers.append(_Worker(work._replace(snapshot=open_snapshot(Path(str(work.snapshot)))), rows))
-
-
-def _die_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _do_in_worker(task: Task) -> ShardResult | Failure:

@@ -1,0 +1,24 @@
+"""What worker processes of the command have in common."""
+
+import multiprocessing
+import os
+import signal
+import threading
+
+__all__ = ["follow_parent"]
+
+
+def follow_parent() -> None:
+    """Let a worker end at once on Ctrl-C, and when the process that started it is gone.
+
+    Ctrl-C reaches every process of the terminal: the parent tells the story.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
