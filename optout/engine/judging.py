@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["judge"]
 
-BATCH_ROWS = 1 << 14
+BATCH_ROWS = 1 << 15
 
 _SPECIFICITY = np.zeros(max(SelectorKind) + 1, np.uint8)
 _SPECIFICITY[list(SelectorKind)] = [kind.specificity for kind in SelectorKind]

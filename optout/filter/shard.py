@@ -126,6 +126,7 @@ def _write(job: Job, part: Path) -> tuple[Counts, str]:
     with Source(job.shard.path, job.name) as source:
         found = find_columns(source.schema, job.settings.columns, job.name)
         sink = make_sink(part, source, job.settings, found, job.snapshot)
+        job.snapshot.expect(source.rows)
         try:
             counts = _fill(job, source, found, sink)
             sink.close()

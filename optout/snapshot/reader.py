@@ -18,6 +18,7 @@ from optout.evidence import Evidence, current_evidence
 from optout.keys import PublicKey
 from optout.names import FirstWords
 from optout.snapshot import check, explain
+from optout.snapshot.ahead import WINDOW, read_ahead
 from optout.snapshot.assemble import segment_columns
 from optout.snapshot.manifest import ENVELOPE_NAME, MANIFEST_NAME, PAYLOAD_TYPE, Manifest
 from optout.snapshot.segment import Segment, map_segment, read_columns
@@ -69,6 +70,25 @@ class Snapshot:
         longest = np.zeros(len(words), np.uint8)
         np.maximum.at(longest, group, np.concatenate([segment.longest for segment in held]))
         return FirstWords.of(words, longest)
+
+    def expect(self, urls: int) -> bool:
+        """Tell that so many URLs will be judged; True when that is reason to read their tables ahead."""
+        # A search at random places would bring in as much: one window of the file for each URL.
+        touched = urls * WINDOW
+        return touched >= sum(array.nbytes for array in self._searched) and self._ahead > 0
+
+    @cached_property
+    def _searched(self) -> list[npt.NDArray[Any]]:
+        """What every look-up of a URL reads."""
+        tables = (segment.tables.get(kind) for segment in self.segments for kind in _URL_KINDS)
+        return [array for table in tables if table is not None for array in (table.offsets, table.key)]
+
+    @cached_property
+    def _ahead(self) -> int:
+        """Read the tables ahead, once; how many there are."""
+        for array in self._searched:
+            read_ahead(array)
+        return len(self._searched)
 
     def claims(self, segment: int) -> int:
         """How many claims a segment holds, withdrawn ones included."""
