@@ -4,9 +4,10 @@ import os
 import resource
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 # As the command does, for ours and for the peers: read when Arrow is loaded.
 os.environ.setdefault("MIMALLOC_PURGE_DELAY", "-1")
@@ -96,6 +97,29 @@ def median_seconds(work: Callable[[], object], runs: int = 3) -> float:
         work()
         times.append(time.perf_counter() - start)
     return statistics.median(times)
+
+
+class Spent(NamedTuple):
+    """Seconds of one call: of this process's CPU time, and of the clock on the wall."""
+
+    cpu: float
+    elapsed: float
+
+
+def in_rounds(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[Spent]]:
+    """Call each work in turn, `rounds` times over: what else the machine does meets all alike."""
+    spent: dict[str, list[Spent]] = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, work in works.items():
+            cpu, clock = time.process_time(), time.perf_counter()
+            work()
+            spent[name].append(Spent(time.process_time() - cpu, time.perf_counter() - clock))
+    return spent
+
+
+def median_ratio(theirs: Sequence[float], ours: Sequence[float]) -> float:
+    """How many times ours theirs took; the median over the rounds."""
+    return statistics.median(their / our for their, our in zip(theirs, ours, strict=True))
 
 
 def peak_gib(who: int = resource.RUSAGE_CHILDREN) -> float:

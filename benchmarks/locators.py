@@ -1,7 +1,6 @@
 """Locators: canonical forms and lookup keys of generated URLs against urlsplit and can_ada, one thread."""
 
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from statistics import median
@@ -11,7 +10,7 @@ import can_ada
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.common import Report, one_core
+from benchmarks.common import Report, in_rounds, median_ratio, one_core
 from demo import laion
 from optout.locators import canonicalise, probe_keys, siphash13, variant_key
 from optout.words import SelectorKind
@@ -62,17 +61,6 @@ def check(urls: pa.Array) -> None:
         raise SystemExit("the kernel disagrees with the plain functions")
 
 
-def cpu_seconds(works: dict[str, Callable[[], object]]) -> dict[str, list[float]]:
-    """CPU seconds of this process for each work in turn, ROUNDS times: other load meets all alike."""
-    times: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(ROUNDS):
-        for name, work in works.items():
-            start = time.process_time()
-            work()
-            times[name].append(time.process_time() - start)
-    return times
-
-
 def main() -> int:
     """Measure, print the table; 1 when a figure falls short of its aim."""
     one_core()
@@ -89,10 +77,10 @@ def main() -> int:
         SPLIT: partial(split_and_rebuild, few),
         ADA: partial(parse, few),
     }
-    times = cpu_seconds({**peers, "canonicalise": canonical, **asked})
+    spent = in_rounds({**peers, "canonicalise": canonical, **asked}, ROUNDS)
     costs = {
-        name: [second / (PEER_ROWS if name in peers else ROWS) for second in found]
-        for name, found in times.items()
+        name: [one.cpu / (PEER_ROWS if name in peers else ROWS) for one in found]
+        for name, found in spent.items()
     }
     size = np.mean([len(url) for url in few])
     report = Report(
@@ -102,7 +90,7 @@ def main() -> int:
     for name in peers:
         report.add(name, _cost(costs[name]))
     for name, peer, aim in AIMS:
-        ratio = median(theirs / ours for theirs, ours in zip(costs[peer], costs[name], strict=True))
+        ratio = median_ratio(costs[peer], costs[name])
         report.add(f"{name}, against {peer}", _cost(costs[name]), ratio=ratio, aim=aim)
     return 0 if report.show() else 1
 

@@ -15,8 +15,6 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from demo import laion
-
 _TRACKING = r"([?&])(utm_[a-z]+|fbclid|gclid|mc_eid)=[^&]*"
 _TRACKING_NAME = re.compile(r"(?:utm_[a-z]+|fbclid|gclid|mc_eid)=")
 _BARE = {
@@ -110,6 +108,8 @@ class Polars:
 class PlainPython:
     """A set, urlsplit and every host suffix, as one would write it in an afternoon."""
 
+    BATCH = 50_000
+
     def __init__(self, claims: Path) -> None:
         table = pq.read_table(claims, columns=["selector", "value"])
         kinds = table["selector"].cast(pa.string()).to_pylist()
@@ -126,17 +126,18 @@ class PlainPython:
         kept = [piece for piece in parts.query.split("&") if not _TRACKING_NAME.match(piece)]
         return f"{host}{parts.path}?{'&'.join(kept)}"
 
-    def decide(self, urls: list[str]) -> int:
-        kept = 0
-        for url in urls:
-            canonical = self._canonical(url)
-            labels = canonical.split("/", 1)[0].split(".")
-            suffixes = (".".join(labels[at:]) for at in range(len(labels) - 1))
-            kept += canonical not in self.urls and not any(suffix in self.domains for suffix in suffixes)
+    def decide(self, rows: Path, count: int) -> int:
+        """How many of the first `count` rows are kept, in whole batches; reads the file, as the others do."""
+        kept = seen = 0
+        for batch in pq.ParquetFile(rows).iter_batches(self.BATCH, columns=["URL"], use_threads=False):
+            kept += sum(map(self._is_kept, batch.column(0).to_pylist()))
+            seen += batch.num_rows
+            if seen >= count:
+                break
         return kept
 
-
-def sample_urls(count: int, settings: laion.Rows) -> list[str]:
-    """Addresses of the first rows, as Python strings."""
-    urls: list[str] = laion.rows(0, count, settings)["URL"].to_pylist()
-    return urls
+    def _is_kept(self, url: str) -> bool:
+        canonical = self._canonical(url)
+        labels = canonical.split("/", 1)[0].split(".")
+        suffixes = (".".join(labels[at:]) for at in range(len(labels) - 1))
+        return canonical not in self.urls and not any(suffix in self.domains for suffix in suffixes)
