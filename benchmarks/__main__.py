@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-PARTS = ("locators", "names", "snapshot", "filtering", "http", "selectors", "embeddings")
+PARTS = ("locators", "names", "snapshot", "filtering", "http", "selectors", "embeddings", "training")
 
 
 def main(asked: list[str]) -> int:

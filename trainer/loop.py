@@ -74,8 +74,10 @@ class Loop:
     def __init__(self, parts: Parts, settings: Settings, accelerator: Accelerator, history: History) -> None:
         self.parts, self.settings, self.history = parts, settings, history
         self._accelerator = accelerator
-        parts.trainee.to(accelerator.device)
-        parts.vae.to(accelerator.device)
+        if accelerator.mixed_precision == "bf16":
+            # Not in fp16, in which autoencoders overflow.
+            parts.lower(torch.bfloat16)
+        parts.to(accelerator.device)
         if settings.run.gradient_checkpointing:
             parts.trainee.denoiser.enable_gradient_checkpointing()
         self._parameters = dict(parts.trainee.trained())
@@ -134,8 +136,7 @@ class Loop:
         pixels = batch.pixels.to(accelerator.device, torch.float32, non_blocking=True).div_(127.5).sub_(1)
         ids = batch.ids.to(accelerator.device, non_blocking=True)
         with accelerator.accumulate(self._model):
-            with accelerator.autocast():
-                latents = self.parts.to_latents(pixels)
+            latents = self.parts.to_latents(pixels)
             noised = add_noise(latents, self.parts.prediction, self.parts.scheduler, settings.objective)
             loss = weighted_loss(self._model(noised.noisy, noised.timesteps, ids), noised)
             if accelerator.device.type == "cpu" and not math.isfinite(loss.item()):

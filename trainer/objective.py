@@ -42,7 +42,9 @@ def add_noise(latents: torch.Tensor, prediction: str, scheduler: Any, settings: 
     if prediction == "flow":
         return _flow(latents, noise, settings.shift)
     times = torch.randint(0, _TIMES, (len(latents),), device=latents.device)
-    signal = scheduler.alphas_cumprod.to(latents.device)[times].view(-1, 1, 1, 1)
+    # Kept there, as the scheduler itself does: a copy would wait for the device at every step.
+    scheduler.alphas_cumprod = scheduler.alphas_cumprod.to(latents.device)
+    signal = scheduler.alphas_cumprod[times].view(-1, 1, 1, 1)
     noisy = signal.sqrt() * latents + (1 - signal).sqrt() * noise
     targets = {
         "epsilon": lambda: noise,

@@ -51,8 +51,5 @@ def grid_of(pictures: Sequence[Image.Image], *, columns: int = 0) -> Image.Image
 
 def draw_grid(parts: Parts, settings: Validation) -> Image.Image:
     """The validation prompts, drawn by the model as it stands."""
-    parts.trainee.eval()
-    try:
-        return grid_of(draw(parts.assemble(), settings.prompts, settings))
-    finally:
-        parts.trainee.train()
+    with parts.pipeline() as pipeline:
+        return grid_of(draw(pipeline, settings.prompts, settings))

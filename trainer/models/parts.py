@@ -1,6 +1,8 @@
 """The parts of a model: what is trained, what stands beside it, and the pipeline they make together."""
 
+import copy
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +59,11 @@ class Trainee(nn.Module):
         context = torch.cat([hidden, hidden], -1)
         return torch.cat([context, zero_context(context)], 1), torch.cat([pooled, pooled], -1)
 
+    def lower(self, dtype: torch.dtype) -> None:
+        """Read captions with a copy of the text encoder in `dtype`, if it is not trained."""
+        if not self._train_text:
+            self.text = copy.deepcopy(self.text).to(dtype)
+
     def trained(self) -> Iterator[tuple[str, nn.Parameter]]:
         """What is trained, by name."""
         return ((name, each) for name, each in self.named_parameters() if each.requires_grad)
@@ -96,6 +103,32 @@ class Parts:
     prediction: str
     base: str | None = None
     lora: bool = False
+    _encoder: Any = None
+
+    def lower(self, dtype: torch.dtype) -> None:
+        """Let what is frozen work in `dtype` while training, as copies: what is written out stays whole."""
+        self._encoder = None if self.on_pixels else copy.deepcopy(self.vae).to(dtype)
+        self.trainee.lower(dtype)
+
+    def to(self, device: torch.device) -> None:
+        """Put what a step needs on a device."""
+        self.trainee.to(device)
+        (self._encoder or self.vae).to(device)
+
+    @contextmanager
+    def pipeline(self) -> Iterator[Any]:
+        """The pipeline of the model as it stands, on its device while the block runs."""
+        made = self.assemble()
+        made.to(next(self.trainee.denoiser.parameters()).device)
+        self.trainee.eval()
+        try:
+            yield made
+        finally:
+            self.trainee.train()
+            if self._encoder is not None:
+                # Copies do their work; these only take room.
+                for part in (made.vae, made.text_encoder):
+                    part.to("cpu")
 
     @property
     def on_pixels(self) -> bool:
@@ -107,8 +140,8 @@ class Parts:
         """float[batch, channels, …] latents of float[batch, 3, height, width] pixels in [-1, 1]."""
         if self.on_pixels:
             return pixels
-        # The encoder runs in its own precision: half of it overflows in half precision.
-        found = self.vae.encode(pixels.to(self.vae.dtype))
+        encoder = self._encoder or self.vae
+        found = encoder.encode(pixels.to(encoder.dtype))
         latents = found.latent_dist.sample() if hasattr(found, "latent_dist") else found.latents
         shift = getattr(self.vae.config, "shift_factor", None) or 0.0
         scaled: torch.Tensor = (latents.float() - shift) * self.vae.config.scaling_factor
