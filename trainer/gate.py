@@ -19,7 +19,7 @@ from optout.keys import PublicKey
 from optout.receipt import Finding, verify_receipt
 from optout.words import Use
 
-__all__ = ["MAX_SNAPSHOT_AGE", "USE", "Admission", "admit"]
+__all__ = ["MAX_SNAPSHOT_AGE", "USE", "Admission", "admit", "filter_again"]
 
 USE = Use.AI_TRAIN_GENERATIVE
 MAX_SNAPSHOT_AGE = timedelta(days=30)
@@ -89,7 +89,7 @@ def admit(
         )
     if not receipt.is_file():
         raise BadInput(
-            f"there is no receipt {receipt}; name it with --receipt, or {_filter_again(data)}",
+            f"there is no receipt {receipt}; name it with --receipt, or {filter_again(data)}",
             code="no_such_file",
         )
     checked = verify_receipt(receipt, data, trust)
@@ -112,12 +112,13 @@ def _refusal(data: Path, receipt: Path, bad: Sequence[Finding]) -> DoesNotHold:
     more = f" (and {len(bad) - 1} more files)" if len(bad) > 1 else ""
     return DoesNotHold(
         f"{data} is not what {receipt} was written for: {first.detail}{more}; "
-        f"{_filter_again(data)}, or restore the files as they were filtered",
+        f"{filter_again(data)}, or restore the files as they were filtered",
         code=first.code,
     )
 
 
-def _filter_again(data: Path) -> str:
+def filter_again(data: Path) -> str:
+    """What to run, for the sentences of refusals."""
     return (
         f"filter again: optout filter SOURCE --snapshot SNAPSHOT --use {USE.label} --mode drop "
         f"--out {data} --key PRIVATE.PEM --overwrite"
@@ -128,18 +129,18 @@ def _require_question(predicate: Mapping[str, Any], data: Path) -> None:
     use, settings = predicate["question"]["use"], predicate["settings"]
     if use != USE.label:
         raise DoesNotHold(
-            f"the data was filtered for {use}, not for {USE.label}; {_filter_again(data)}", code="other_use"
+            f"the data was filtered for {use}, not for {USE.label}; {filter_again(data)}", code="other_use"
         )
     if str(settings["mode"]) != "drop":
         raise DoesNotHold(
             f"the data was filtered with --mode {settings['mode']}, which leaves opted-out rows in; "
-            f"{_filter_again(data)}",
+            f"{filter_again(data)}",
             code="other_mode",
         )
     if settings["keep_errors"]:
         raise DoesNotHold(
             "the data was filtered with --keep-errors, so it holds items nobody could judge; "
-            f"{_filter_again(data)} (without --keep-errors)",
+            f"{filter_again(data)} (without --keep-errors)",
             code="unjudged",
         )
 
@@ -156,13 +157,13 @@ def _require_age(predicate: Mapping[str, Any], data: Path, max_age: timedelta, n
     if asked > now + _CLOCK_SKEW:
         raise DoesNotHold(
             f"the receipt is of {asked:%Y-%m-%d %H:%M}, which is in the future; set this machine's clock, or "
-            f"{_filter_again(data)}",
+            f"{filter_again(data)}",
             code="future_receipt",
         )
     if now - asked > max_age:
         raise DoesNotHold(
             f"the snapshot speaks of {(now - asked).days} days ago, and {max_age.days} are allowed "
-            f"(--max-snapshot-age); fetch the newest with `optout sync` and {_filter_again(data)}",
+            f"(--max-snapshot-age); fetch the newest with `optout sync` and {filter_again(data)}",
             code="stale_snapshot",
         )
 

@@ -9,7 +9,7 @@ import typer
 from optout.errors import UsageError
 from optout.keys import PRIVATE_NAME, PrivateKey, load_private, load_public
 
-__all__ = ["DataOption", "MaxAgeOption", "ReceiptOption", "days", "signing_key"]
+__all__ = ["DataOption", "MaxAgeOption", "NewerOption", "ReceiptOption", "days", "signing_key"]
 
 DataOption = Annotated[
     Path,
@@ -18,6 +18,15 @@ DataOption = Annotated[
 ReceiptOption = Annotated[
     Path | None,
     typer.Option("--receipt", "-r", help="Its receipt; DATA/receipt.json if left out.", show_default=False),
+]
+NewerOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--snapshot",
+        "-s",
+        help="A newer snapshot: refuse the data if it does not let everything pass.",
+        show_default=False,
+    ),
 ]
 MaxAgeOption = Annotated[
     int,

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from optout.cli.common import JsonOption, TrustOption, public_keys
-from trainer.cli.common import DataOption, MaxAgeOption, ReceiptOption, days, signing_key
+from trainer.cli.common import DataOption, MaxAgeOption, NewerOption, ReceiptOption, days, signing_key
 from trainer.gate import MAX_SNAPSHOT_AGE, admit
 from trainer.settings import load_settings
 
 if TYPE_CHECKING:
+    from trainer.gate import Admission
     from trainer.output import Written
     from trainer.train import Result
 
@@ -23,6 +24,7 @@ def train_command(
     out: Annotated[Path, typer.Option("--out", "-o", help="Directory for the model.", show_default=False)],
     receipt: ReceiptOption = None,
     trust: TrustOption = None,
+    snapshot: NewerOption = None,
     config: Annotated[
         Path | None,
         typer.Option("--config", "-c", help="Settings, as `trainer init` writes them.", show_default=False),
@@ -53,13 +55,23 @@ def train_command(
     admission = admit(
         data, receipt or data / "receipt.json", public_keys(trust), max_age=days(max_snapshot_age)
     )
+    checked = None if snapshot is None else _check(admission, snapshot, trust)
     typer.echo(f"the receipt covers {data}: training may begin; {sentence}", err=True)
     from trainer.train import train
 
-    result = train(settings, admission, out, key=signer, overwrite=overwrite)
+    result = train(settings, admission, out, key=signer, overwrite=overwrite, checked=checked)
     if result.written is not None:
         _show(result, result.written, as_json=as_json)
     return 0
+
+
+def _check(admission: "Admission", snapshot: Path, trust: list[Path] | None) -> str | None:
+    """Digest of another snapshot that lets the data pass too; None for the one it was filtered with."""
+    from optout.snapshot import open_snapshot
+    from trainer.recheck import require_still_allowed
+
+    digest = require_still_allowed(admission, open_snapshot(snapshot, trust=public_keys(trust)))
+    return None if digest == admission.snapshot else digest
 
 
 def _show(result: "Result", written: "Written", *, as_json: bool) -> None:
