@@ -1,6 +1,7 @@
 """The whole chain with the real commands: from the claims to what may be trained on."""
 
 import hashlib
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,3 +167,30 @@ def test_nothing_but_filtered_data_is_trained_on(filtered: Chain, tmp_path: Path
     )
     assert ran.code == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_one_more_claim_and_the_same_data_is_refused_until_it_is_filtered_again(
+    trained: Chain, tmp_path: Path
+) -> None:
+    """Somebody finds her picture in the data after all, and claims it by its hash."""
+    late = world.FREE[4]
+    claims = write_claims(tmp_path / "claims.jsonl", [*world.claims(), world.claim_by_hash(late, "Lena")])
+    newer, again = tmp_path / "newer", tmp_path / "again"
+    optout("snapshot", "build", claims, "--key", trained.private, "--out", newer)
+
+    ran = train(trained, "--snapshot", newer, "--json", out=tmp_path / "none")
+    error = json.loads(ran.out)["error"]
+    assert (ran.code, error["code"]) == (1, "opted_out_since")
+    assert error["message"].count("denied by picture") == 1
+    rechecked = trainer(
+        "recheck", "--data", trained.filtered, "--snapshot", newer, "--trust", trained.public, "--json"
+    )
+    assert (rechecked.code, len(rechecked.json["opted_out"])) == (1, 1)
+
+    more = ("--parent-receipt", trained.rows / "receipt.json", "--key", trained.private)
+    summary = optout("filter", trained.pictures, "--snapshot", newer, "--out", again, *more).json
+    assert summary["kept"] == len(world.FREE) - 1
+    ran = train(trained, "--snapshot", newer, data=again, out=tmp_path / "model")
+    assert ran.code == 0, ran.err
+    assert optout("verify", tmp_path / "model", "--trust", trained.public).json["holds"]
+    assert world.url_of(late) not in pictures_in(again)

@@ -20,7 +20,9 @@ __all__ = [
     "SIZE",
     "URL",
     "Work",
+    "claim_by_hash",
     "claims",
+    "url_of",
     "web_pages",
     "works",
     "write_rows",
@@ -63,9 +65,13 @@ def _original(number: int) -> Image.Image:
     return scene(number, 640, 480)
 
 
+def url_of(number: int) -> str:
+    """Where a work hangs that is no copy."""
+    return f"http://{_HOSTS.get(number, 'studio.example')}/works/{number}.jpg"
+
+
 def _work(number: int) -> Work:
-    host = _HOSTS.get(number, "studio.example")
-    return Work(number, f"http://{host}/works/{number}.jpg", as_jpeg(scene(number, *SIZE)))
+    return Work(number, url_of(number), as_jpeg(scene(number, *SIZE)))
 
 
 def web_pages() -> dict[str, bytes]:
@@ -76,12 +82,17 @@ def web_pages() -> dict[str, bytes]:
 def claims() -> list[dict[str, str]]:
     """What is reserved before anything is filtered, as rows of the exchange format."""
     deny = {"decision": "deny", "uses": "ai-train"}
-    hashed = [hash_picture(as_jpeg(_original(number), 95)).fingerprint for number in PICTURE]
     rows = [{"selector": "domain", "value": "dora.example", "owner": "Dora", **deny}]
     rows += [{"selector": "url", "value": _work(number).url, "owner": "Anna", **deny} for number in URL]
     digests = [hashlib.sha256(_work(number).content).hexdigest() for number in DIGEST]
     rows += [{"selector": "sha256", "value": digest, "owner": "Shaun", **deny} for digest in digests]
-    return rows + [{"selector": "picture", "value": text, "owner": "Pia", **deny} for text in hashed]
+    return rows + [claim_by_hash(number, "Pia") for number in PICTURE]
+
+
+def claim_by_hash(number: int, owner: str) -> dict[str, str]:
+    """A claim on a picture, wherever it is, by whoever has the original."""
+    text = hash_picture(as_jpeg(_original(number), 95)).fingerprint
+    return {"selector": "picture", "value": text, "owner": owner, "decision": "deny", "uses": "ai-train"}
 
 
 def write_rows(path: Path) -> int:
