@@ -26,6 +26,8 @@ ERRORS: Final = {
     ItemError.ENCODING: "The text is not valid UTF-8.",
     ItemError.TOO_LONG: "The URL is too long.",
     ItemError.DIGEST: "The digest or hash is not hexadecimal, or not of its length.",
+    ItemError.PICTURE: "The picture cannot be read, or its fingerprint is none.",
+    ItemError.EMBEDDING: "The embedding is none, or of another model than the claims are.",
 }
 _NOTHING_MET = [
     orjson.Fragment(orjson.dumps({"outcome": label, "flags": [], "reasons": []})) for label in OUTCOMES

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from api.answers import OUTCOMES, Judged
-from api.items import KINDS, too_many
+from api.items import KINDS, assembled, too_many
 from api.problems import Problem
 from optout.engine import Items
 
@@ -26,6 +26,8 @@ _REASON = (
     ("decision", "decision", pa.string()),
     ("grade", "grade", pa.uint8()),
     ("terms_url", "terms_url", pa.string()),
+    ("tier", "tier", pa.string()),
+    ("distance", "distance", pa.uint16()),
 )
 # Where the flatbuffer tables of Arrow's Message.fbs keep what is looked at here: (vtable slot) of a field.
 _HEADER: Final = 2
@@ -34,7 +36,7 @@ _BATCH_COMPRESSION: Final = 3
 
 
 def read_items(body: bytes, most: int) -> Items:
-    """The items in an Arrow stream with some of the columns url, text, sha256, md5.
+    """The items in an Arrow stream with some of the columns of KINDS.
 
     Raises:
         Problem: 400 for anything else (also for compressed buffers, whose size nobody can tell beforehand);
@@ -48,7 +50,7 @@ def read_items(body: bytes, most: int) -> Items:
     names = [name for name in KINDS if name in table.column_names]
     if not names:
         raise _malformed(f"The stream has none of the columns {', '.join(KINDS)}.")
-    return Items(length=table.num_rows, **{name: table.column(name) for name in names})
+    return assembled(table.num_rows, {name: table.column(name) for name in names}, url_optional=False)
 
 
 def _read(body: bytes, most: int) -> pa.Table:

@@ -10,11 +10,21 @@ from rest_framework.response import Response
 
 from api import answers, arrow, openapi
 from api.base import ApiView
-from api.conf import MAX_ITEMS, MAX_ITEMS_ANONYMOUS, MAX_ITEMS_ARROW
+from api.conf import (
+    MAX_ITEMS,
+    MAX_ITEMS_ANONYMOUS,
+    MAX_ITEMS_ARROW,
+    MAX_PICTURES_ANONYMOUS,
+    MAX_PICTURES_CHECK,
+)
 from api.formats import ARROW, ArrowParser, ArrowRenderer, JsonParser, JsonRenderer
-from api.items import items_of, question_of
-from api.serializers import USES, CheckAnswer, CheckQuestion
+from api.items import EVIDENCE, KINDS, items_of, question_of, too_many
+from api.multipart import CheckParser, sent_pictures
+from api.serializers import USES, CheckAnswer, CheckPictures, CheckQuestion
+from api.throttles import UploadThrottle
+from optout.engine import Items, Question, Tier
 from registry import live
+from registry.pictures import pictures_as_items
 
 __all__ = ["Check"]
 
@@ -24,6 +34,7 @@ _QUERY = [
         "min_grade", {"type": "integer", "minimum": 0, "maximum": 4}, description="With an Arrow stream."
     ),
     OpenApiParameter("names", str, enum=["flag", "remove", "ignore"], description="With an Arrow stream."),
+    OpenApiParameter("evidence", str, enum=EVIDENCE, description="With an Arrow stream."),
     OpenApiParameter("at", OpenApiTypes.DATETIME, description="With an Arrow stream: the time asked about."),
 ]
 
@@ -33,8 +44,9 @@ class Check(ApiView):
 
     scopes = {"POST": "check"}
     anonymous = True
-    parser_classes = [JsonParser, ArrowParser]
+    parser_classes = [JsonParser, ArrowParser, CheckParser]
     renderer_classes = [JsonRenderer, ArrowRenderer]
+    throttle_classes = [UploadThrottle]
 
     @property
     def max_body(self) -> int:
@@ -47,11 +59,18 @@ class Check(ApiView):
         summary="Ask about items",
         description=(
             f"Up to {MAX_ITEMS:,} items a call as JSON, {MAX_ITEMS_ARROW:,} as an Arrow stream with the "
-            f"columns url, text, sha256 and md5; {MAX_ITEMS_ANONYMOUS} without a key. An item that cannot be "
+            f"columns {', '.join(KINDS)}; {MAX_ITEMS_ANONYMOUS} without a key. A picture is asked about by "
+            "its fingerprint, as `optout hash` prints it, or as a file in a form: up to "
+            f"{MAX_PICTURES_CHECK} of them ({MAX_PICTURES_ANONYMOUS} without a key), hashed in memory and "
+            "forgotten. Picture evidence weaker than `evidence` is among the flags. An item that cannot be "
             "judged has the outcome `error`, which is never `allowed`."
         ),
         parameters=_QUERY,
-        request={"application/json": CheckQuestion, ARROW: OpenApiTypes.BINARY},
+        request={
+            "application/json": CheckQuestion,
+            ARROW: OpenApiTypes.BINARY,
+            "multipart/form-data": CheckPictures,
+        },
         responses={
             **openapi.answers(None, 400, 406, 413, 415),
             (200, "application/json"): CheckAnswer,
@@ -60,20 +79,28 @@ class Check(ApiView):
         tags=["check"],
     )
     def post(self, request: Request) -> Response:
-        body: Any = request.data
-        if isinstance(body, bytes):
-            items, question = (
-                arrow.read_items(body, self._most(MAX_ITEMS_ARROW)),
-                question_of(request.query_params),
-            )
-        else:
-            items, question = items_of(body, self._most(MAX_ITEMS)), question_of(body)
+        items, question = self._asked(request)
         state = live.current_state()
-        verdicts = state.snapshot.judge(items, question)
+        # Weak evidence is looked for although it decides nothing: it is shown as a flag.
+        verdicts = state.snapshot.judge(items, question, look_for=Tier.REVIEW)
         judged = answers.Judged(state, items, question, verdicts)
         if request.accepted_renderer.format == ArrowRenderer.format:
             return Response(arrow.write_answers(judged))
         return Response(answers.document(judged))
+
+    def _asked(self, request: Request) -> tuple[Items, Question]:
+        body: Any = request.data
+        if isinstance(body, bytes):
+            items = arrow.read_items(body, self._most(MAX_ITEMS_ARROW))
+            return items, question_of(request.query_params)
+        if not hasattr(body, "getlist"):
+            return items_of(body, self._most(MAX_ITEMS)), question_of(body)
+        pictures = sent_pictures(request)
+        most = MAX_PICTURES_CHECK if request.auth is not None else MAX_PICTURES_ANONYMOUS
+        if len(pictures) > most:
+            raise too_many(len(pictures), most)
+        question = question_of(body)
+        return pictures_as_items([picture.file for picture in pictures]).items, question
 
     def _most(self, with_key: int) -> int:
         return with_key if self.request.auth is not None else MAX_ITEMS_ANONYMOUS

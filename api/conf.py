@@ -11,6 +11,9 @@ MAX_ITEMS_ARROW: Final = 100_000
 
 # Bytes of a JSON body that registers something; `check` takes OPTOUT_MAX_BODY, uploads OPTOUT_MAX_UPLOAD.
 MAX_BODY_JSON: Final = 2 * MIB
+# Pictures of one `check`: they are hashed while the caller waits.
+MAX_PICTURES_CHECK: Final = 20
+MAX_PICTURES_ANONYMOUS: Final = 1
 # Bytes of a form with pictures; each of them may have OPTOUT_MAX_PICTURE.
 MAX_PICTURES_BODY: Final = 512 * MIB
 
@@ -67,6 +70,7 @@ SPECTACULAR_SETTINGS: Final[dict[str, Any]] = {
         "ClaimStatus": "api.serializers.STATUSES",
         "UploadState": "api.serializers.UPLOAD_STATES",
         "EmbeddingState": "api.serializers.EMBEDDING_STATES",
+        "Tier": "api.serializers.TIERS",
     },
     "TAGS": [
         {"name": "check", "description": "What the registry says about items."},

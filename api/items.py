@@ -2,21 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import pyarrow as pa
 from django.utils.dateparse import parse_datetime
 
 from api.problems import Problem
 from optout.engine import Items, Question
+from optout.engine.items import Evidence
 from optout.words import Grade, Use
 
-__all__ = ["DEFAULT_USE", "KINDS", "items_of", "question_of", "too_many"]
+__all__ = ["DEFAULT_USE", "EVIDENCE", "KINDS", "assembled", "items_of", "question_of", "too_many"]
 
-KINDS: Final = ("url", "text", "sha256", "md5")
+#: What an item may have, and the columns of an Arrow stream.
+KINDS: Final = ("url", "text", "sha256", "md5", "phash", "pdq", "picture")
 _KINDS = frozenset(KINDS)
-_MEMBERS = frozenset({"urls", "items", "use", "min_grade", "names", "at"})
+_MEMBERS = frozenset({"urls", "items", "use", "min_grade", "names", "evidence", "at"})
 _NAMES = ("flag", "remove", "ignore")
+EVIDENCE: Final = get_args(Evidence)
 _GRADES = frozenset(str(int(grade)) for grade in Grade)
 # The use at the bottom of the lattice: every claim about training speaks about it.
 DEFAULT_USE: Final = Use.AI_TRAIN_GENERATIVE
@@ -31,11 +34,15 @@ def question_of(asked: Mapping[str, Any]) -> Question:
     names: Any = asked.get("names", "flag")
     if names not in _NAMES:
         raise _wrong("names", "names is one of flag, remove, ignore.")
+    evidence: Any = asked.get("evidence", "match")
+    if evidence not in EVIDENCE:
+        raise _wrong("evidence", f"evidence is one of {', '.join(EVIDENCE)}.")
     return Question(
         use=_use(asked.get("use", DEFAULT_USE.label)),
         at=_moment(asked.get("at")),
         min_grade=_grade(asked.get("min_grade", 0)),
         names=names,
+        evidence=evidence,
     )
 
 
@@ -83,7 +90,14 @@ def items_of(body: Any, most: int) -> Items:
         raise too_many(len(entries), most)
     columns = {"url": entries} if member == "urls" else _columns(entries)
     arrays = {kind: _array(kind, column, member) for kind, column in columns.items()}
-    return Items(length=len(entries), url_optional=member == "items", **arrays)
+    return assembled(len(entries), arrays, url_optional=member == "items")
+
+
+def assembled(length: int, columns: Mapping[str, Any], *, url_optional: bool) -> Items:
+    """Items made of columns of text by their names in KINDS."""
+    texts = {kind: column for kind, column in columns.items() if kind != "picture"}
+    items = Items(length, url_optional=url_optional, **texts)
+    return items.with_fingerprints(columns["picture"]) if "picture" in columns else items
 
 
 def _columns(entries: list[Any]) -> dict[str, list[Any]]:

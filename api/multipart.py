@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
@@ -10,7 +11,7 @@ from api.conf import MAX_PICTURES_BODY
 from api.problems import Problem, too_large
 from registry.services.pictures import SentPicture
 
-__all__ = ["LimitedParser", "PicturesParser", "sent_pictures"]
+__all__ = ["CheckParser", "LimitedParser", "PicturesParser", "sent_pictures"]
 
 
 class LimitedParser(MultiPartParser):
@@ -35,6 +36,17 @@ class PicturesParser(LimitedParser):
     def limit(self) -> int:
         """A hundred pictures of a usual size."""
         return MAX_PICTURES_BODY
+
+
+class CheckParser(LimitedParser):
+    """Forms with pictures that are asked about, no more of them than OPTOUT_MAX_BODY and one picture."""
+
+    @property
+    def limit(self) -> int:
+        """Bytes of the whole form."""
+        body: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        most: int = settings.OPTOUT_MAX_PICTURE
+        return body + most
 
 
 def sent_pictures(request: Request, field: str = "pictures") -> list[SentPicture]:

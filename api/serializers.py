@@ -2,13 +2,14 @@
 
 from rest_framework import serializers
 
-from api.conf import MAX_ITEMS
+from api.conf import MAX_ITEMS, MAX_PICTURES_CHECK
 from optout.engine import Tier
 from optout.words import Decision, Outcome, SelectorKind, Use
 from registry.models import Claim, Import, Upload
 
 __all__ = [
     "CheckAnswer",
+    "CheckPictures",
     "CheckQuestion",
     "ClaimPage",
     "ClaimShown",
@@ -37,6 +38,7 @@ USES = [use.label for use in Use]
 KINDS = [kind.label for kind in SelectorKind]
 UPLOAD_STATES = list(Upload.State.values)
 EMBEDDING_STATES = list(Upload.Embedding.values)
+TIERS = [tier.label for tier in Tier]
 MAX_SELECTORS = 1000
 
 
@@ -230,6 +232,7 @@ class SnapshotFile(serializers.Serializer[object]):
     size = serializers.IntegerField(min_value=0)
     sha256 = serializers.CharField()
     url = serializers.URLField()
+    scope = serializers.CharField(help_text="What a key needs to fetch it.")
 
 
 class SnapshotShown(serializers.Serializer[object]):
@@ -270,12 +273,19 @@ class KeyShown(serializers.Serializer[object]):
 
 
 class CheckItem(serializers.Serializer[object]):
-    """One thing, by whatever is known of it; at least one of the four."""
+    """One thing, by whatever is known of it; at least one of these."""
 
     url = serializers.CharField(required=False, allow_null=True, allow_blank=True)
     text = serializers.CharField(required=False, allow_null=True, allow_blank=True, help_text="The caption.")
     sha256 = serializers.CharField(required=False, allow_null=True, allow_blank=True)
     md5 = serializers.CharField(required=False, allow_null=True, allow_blank=True)
+    phash = serializers.CharField(
+        required=False, allow_null=True, help_text="As imagehash writes it; never more than for review."
+    )
+    pdq = serializers.CharField(required=False, allow_null=True, help_text="As pdqhash writes it.")
+    picture = serializers.CharField(
+        required=False, allow_null=True, help_text="The fingerprint that `optout hash` prints."
+    )
 
 
 class CheckQuestion(serializers.Serializer[object]):
@@ -288,7 +298,23 @@ class CheckQuestion(serializers.Serializer[object]):
     use = serializers.ChoiceField(choices=USES, required=False)
     min_grade = serializers.IntegerField(min_value=0, max_value=4, required=False)
     names = serializers.ChoiceField(choices=["flag", "remove", "ignore"], required=False)
+    evidence = serializers.ChoiceField(
+        choices=TIERS, required=False, help_text="The weakest picture evidence that decides; `match`."
+    )
     at = serializers.DateTimeField(required=False, allow_null=True)
+
+
+class CheckPictures(serializers.Serializer[object]):
+    """Pictures to ask about, as a form; each is an item."""
+
+    pictures = serializers.ListField(
+        child=serializers.FileField(), min_length=1, max_length=MAX_PICTURES_CHECK
+    )
+    use = serializers.ChoiceField(choices=USES, required=False)
+    min_grade = serializers.IntegerField(min_value=0, max_value=4, required=False)
+    names = serializers.ChoiceField(choices=["flag", "remove", "ignore"], required=False)
+    evidence = serializers.ChoiceField(choices=TIERS, required=False)
+    at = serializers.DateTimeField(required=False)
 
 
 class Reason(serializers.Serializer[object]):
@@ -305,9 +331,7 @@ class Reason(serializers.Serializer[object]):
     valid_from = serializers.DateTimeField(allow_null=True)
     terms_url = serializers.CharField()
     title = serializers.CharField()
-    tier = serializers.ChoiceField(
-        choices=[tier.label for tier in Tier], help_text="How strong the evidence is."
-    )
+    tier = serializers.ChoiceField(choices=TIERS, help_text="How strong the evidence is.")
     view = serializers.CharField(
         allow_null=True, help_text="Of a picture the claimed view that was met, such as `whole`."
     )

@@ -1,5 +1,6 @@
 """`/snapshots`: the newest signed snapshot, and its files for those who filter at home."""
 
+from pathlib import PurePosixPath
 from typing import IO, Any
 
 import orjson
@@ -15,6 +16,7 @@ from api.base import ApiView
 from api.ranges import immutable_file
 from api.serializers import SnapshotShown, TrustedKeyList
 from optout.snapshot.manifest import ENVELOPE_NAME, MANIFEST_NAME
+from optout.words import CONTENT_KINDS, SelectorKind
 from registry import storage
 from registry.access import access_snapshot
 from registry.errors import NotFound
@@ -25,6 +27,9 @@ from registry.trust import trusted_keys
 __all__ = ["LatestSnapshot", "SnapshotFile", "TrustedKeys"]
 
 SCOPE = "snapshots:read"
+#: Hashes and embeddings of pictures count as personal data: who fetches them needs this as well.
+PICTURES_SCOPE = "pictures:read"
+_PICTURE_FILES = {kind.label for kind in CONTENT_KINDS - {SelectorKind.SHA256, SelectorKind.MD5}}
 
 
 class TrustedKeys(ApiView):
@@ -71,6 +76,7 @@ class SnapshotFile(ApiView):
     @extend_schema(
         operation_id="snapshots_file",
         summary="Fetch a snapshot's file, or a range of it",
+        description=f"Files with hashes of pictures also need the scope `{PICTURES_SCOPE}`.",
         parameters=[
             OpenApiParameter("digest", str, OpenApiParameter.PATH, description="The snapshot's digest."),
             OpenApiParameter(
@@ -89,6 +95,7 @@ class SnapshotFile(ApiView):
     def get(self, request: Request, digest: str, path: str) -> HttpResponseBase:
         record = access_snapshot(self.actor, digest)
         sha256, kind = _entry(record, path)
+        self.actor.require(_scope_of(path))
         file = _open(record, path)
         size = file.seek(0, 2)
         return immutable_file(request, file, size=size, sha256=sha256, content_type=kind)
@@ -105,6 +112,10 @@ def _entry(record: SnapshotRecord, path: str) -> tuple[str, str]:
         return record.manifest["files"][path]["sha256"], "application/octet-stream"
     except KeyError:
         raise NotFound("The snapshot has no such file.") from None
+
+
+def _scope_of(path: str) -> str:
+    return PICTURES_SCOPE if PurePosixPath(path).name.partition(".")[0] in _PICTURE_FILES else SCOPE
 
 
 def _open(record: SnapshotRecord, path: str) -> IO[bytes]:
@@ -139,5 +150,6 @@ def _file_body(request: Request, record: SnapshotRecord, path: str) -> dict[str,
         "path": path,
         "size": entry["size"],
         "sha256": entry["sha256"],
+        "scope": _scope_of(path),
         "url": request.build_absolute_uri(address),
     }

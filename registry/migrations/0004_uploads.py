@@ -66,7 +66,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='apikey',
             name='scopes',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('check', 'check items'), ('claims:read', 'read claims'), ('claims:write', 'register and withdraw claims'), ('imports:write', 'send imports'), ('snapshots:read', 'read snapshots'), ('pictures:read', 'match and read perceptual hashes')], max_length=32), size=None),
+            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('check', 'check items'), ('claims:read', 'read claims'), ('claims:write', 'register and withdraw claims'), ('imports:write', 'send imports'), ('snapshots:read', 'read snapshots'), ('pictures:read', 'read perceptual hashes')], max_length=32), size=None),
         ),
         migrations.AddConstraint(
             model_name='apikey',

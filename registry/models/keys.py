@@ -23,7 +23,7 @@ class Scope(models.TextChoices):
     CLAIMS_WRITE = "claims:write", _("register and withdraw claims")
     IMPORTS_WRITE = "imports:write", _("send imports")
     SNAPSHOTS_READ = "snapshots:read", _("read snapshots")
-    PICTURES_READ = "pictures:read", _("match and read perceptual hashes")
+    PICTURES_READ = "pictures:read", _("read perceptual hashes")
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):

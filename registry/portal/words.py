@@ -192,7 +192,7 @@ SCOPES = {
     "imports:write": Wording(_("Send imports"), _("Upload files with many claims, and see how they went.")),
     "snapshots:read": Wording(_("Read snapshots"), _("Download the signed snapshots of all claims.")),
     "pictures:read": Wording(
-        _("Match pictures"),
-        _("Ask about pictures by their hashes, and download snapshots that hold hashes of pictures."),
+        _("Read hashes of pictures"),
+        _("Download the parts of snapshots that hold hashes of claimed pictures."),
     ),
 }

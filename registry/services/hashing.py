@@ -14,6 +14,7 @@ from registry import storage
 from registry.loading import RETRYABLE
 from registry.locks import HASHING, session_lock
 from registry.models import Claim, ClaimEvent, Selector, Upload
+from registry.pictures import explain_bad_picture
 from registry.services import flood
 from registry.services.claims import hold_for_flood
 from registry.services.embedding import want_embedding
@@ -26,12 +27,6 @@ __all__ = ["MOST_ATTEMPTS", "add_selectors", "hash_upload", "park_upload"]
 MOST_ATTEMPTS = 4
 _READ_MARGIN = 1
 _REASONS = {
-    "empty_file": "The file is empty.",
-    "picture_too_large": "The picture has too many pixels or bytes to be read safely.",
-    "not_a_picture": (
-        "This is not a picture that can be read: the file is damaged, or of a format that is not taken. "
-        "JPEG, PNG, WebP, GIF, TIFF, BMP and AVIF are."
-    ),
     "missing": "The stored picture is gone; please send it again.",
     "crashed": (
         "Reading this picture failed several times because of an error of ours. An operator will look at it."
@@ -131,7 +126,7 @@ def _hash(upload: Upload) -> None:
     except InvalidSelector as error:
         park_upload(upload, error.code, _sentence(error))
     except BadInput as error:
-        park_upload(upload, error.code, _REASONS.get(error.code, _REASONS["not_a_picture"]))
+        park_upload(upload, error.code, explain_bad_picture(error.code))
     else:
         _record(upload, picture, fingerprint)
 
