@@ -128,6 +128,9 @@ def filter_command(
     sha256_column: Annotated[str | None, _column("sha256")] = None,
     md5_column: Annotated[str | None, _column("md5")] = None,
     id_column: Annotated[str | None, _column("id")] = None,
+    phash_column: Annotated[str | None, _column("phash")] = None,
+    pdq_column: Annotated[str | None, _column("pdq")] = None,
+    image_column: Annotated[str | None, _column("image")] = None,
     processes: Annotated[
         int | None, typer.Option("--processes", "-p", min=1, help="Shards at once; one a core if left out.")
     ] = None,
@@ -148,7 +151,16 @@ def filter_command(
         raise UsageError("--mask-format needs --mode mask", code="mask_format")
     if trust:
         open_snapshot(snapshot, trust=public_keys(trust))
-    columns = ColumnNames(url_column, text_column, sha256_column, md5_column, id_column)
+    columns = ColumnNames(
+        url_column,
+        text_column,
+        sha256_column,
+        md5_column,
+        id_column,
+        phash_column,
+        pdq_column,
+        image_column,
+    )
     settings = Settings(mode, mask_format, keep_terms, keep_errors, codec and codec.value, columns)
     question = replace(make_question(use, at, min_grade, names), own=owner, evidence=evidence.value)
     with progress_bar(lambda: _count_rows(source, out, data_format), "rows") as progress:

@@ -16,8 +16,13 @@ KNOWN = {
     "sha256": ("sha256", "SHA256"),
     "md5": ("md5", "MD5"),
     "id": ("uid", "id", "SAMPLE_ID", "key"),
+    "phash": ("image_phash", "phash"),
+    "pdq": ("image_pdq", "pdq", "pdq_hash"),
+    "image": ("image", "img", "picture", "jpg", "jpeg", "png", "webp"),
 }
-_JUDGED_BY = ("url", "sha256", "md5")
+_JUDGED_BY = ("url", "sha256", "md5", "phash", "pdq", "image")
+#: Roles whose names have other meanings too.
+_BY_LOOK = ("phash", "pdq", "image")
 
 
 class Found(NamedTuple):
@@ -28,6 +33,9 @@ class Found(NamedTuple):
     sha256: str | None
     md5: str | None
     id: str | None
+    phash: str | None
+    pdq: str | None
+    image: str | None
 
 
 def find_columns(schema: pa.Schema, wanted: ColumnNames, shard: str) -> Found:
@@ -35,21 +43,22 @@ def find_columns(schema: pa.Schema, wanted: ColumnNames, shard: str) -> Found:
 
     Raises:
         BadInput: a column was named that is not there (`missing_column`), none of those that rows are judged
-            by is there, or one of them holds neither text nor bytes (`column_type`).
+            by is there, or one of them does not hold what it should (`column_type`).
     """
     found = Found(*(_find(schema, role, getattr(wanted, role), shard) for role in Found._fields))
     if not any(getattr(found, role) for role in _JUDGED_BY):
         raise BadInput(
-            f"{shard}: no column with URLs or digests was found; name it with --url-column, --sha256-column "
-            f"or --md5-column. {_there_are(schema)}",
+            f"{shard}: no column with URLs, digests, hashes or pictures was found; name one with "
+            "--url-column, --sha256-column, --md5-column, --phash-column, --pdq-column or --image-column. "
+            f"{_there_are(schema)}",
             code="missing_column",
         )
-    for role in ("url", "text", "sha256", "md5"):
+    for role in Found._fields:
         name = getattr(found, role)
-        if name is not None and not _is_textual(schema.field(name).type):
+        if role != "id" and name is not None and not _fits(role, schema.field(name).type):
+            what = "pictures" if role == "image" else f"text for {role}"
             raise BadInput(
-                f"{shard}: column {name!r} should hold text for {role}, but its type is "
-                f"{schema.field(name).type}",
+                f"{shard}: column {name!r} should hold {what}, but its type is {schema.field(name).type}",
                 code="column_type",
             )
     return found
@@ -58,7 +67,9 @@ def find_columns(schema: pa.Schema, wanted: ColumnNames, shard: str) -> Found:
 def _find(schema: pa.Schema, role: str, wanted: str | None, shard: str) -> str | None:
     if wanted is None:
         # A name that occurs twice cannot be told apart, so it counts as not there.
-        return next((name for name in KNOWN[role] if len(schema.get_all_field_indices(name)) == 1), None)
+        once = (name for name in KNOWN[role] if len(schema.get_all_field_indices(name)) == 1)
+        # Many things are called image: what holds none is not meant.
+        return next((n for n in once if role not in _BY_LOOK or _fits(role, schema.field(n).type)), None)
     if len(schema.get_all_field_indices(wanted)) != 1:
         raise BadInput(
             f"{shard}: no column {wanted!r} for {role}. {_there_are(schema)}", code="missing_column"
@@ -68,6 +79,19 @@ def _find(schema: pa.Schema, role: str, wanted: str | None, shard: str) -> str |
 
 def _there_are(schema: pa.Schema) -> str:
     return f"The columns are: {', '.join(schema.names) or 'none'}"
+
+
+def _fits(role: str, kind: pa.DataType) -> bool:
+    if role != "image":
+        return _is_textual(kind)
+    if pa.types.is_struct(kind):
+        place = kind.get_field_index("bytes")
+        return place >= 0 and _is_bytes(kind.field(place).type)
+    return _is_bytes(kind)
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return any(test(kind) for test in (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view))
 
 
 def _is_textual(kind: pa.DataType) -> bool:

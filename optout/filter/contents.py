@@ -8,14 +8,17 @@ from typing import NamedTuple
 
 from optout.errors import BadInput
 from optout.probes import PictureProbes
+from optout.snapshot import Snapshot
+from optout.words import SelectorKind
 
-__all__ = ["Content", "Seen", "is_picture", "look", "look_at_all"]
+__all__ = ["Content", "Seen", "Wanted", "is_picture", "look", "look_at_all", "wanted_by"]
 
 #: Pictures by the ends of their names, also those that cannot be decoded here: they are errors then.
 _PICTURES = frozenset(
     "jpg jpeg jpe jfif png webp gif bmp tif tiff avif jp2 j2k heic heif jxl svg ppm pgm ico".split()
 )
 _CHUNK = 8 << 20
+_DIGESTS = {SelectorKind.SHA256, SelectorKind.MD5}
 
 
 class Content(NamedTuple):
@@ -32,6 +35,21 @@ class Content(NamedTuple):
     size: int
     read: Callable[[int, int], bytes]
     picture: bool
+
+
+class Wanted(NamedTuple):
+    """What there is to compare files with: claimed digests, claimed hashes of pictures."""
+
+    digests: bool
+    hashes: bool
+
+
+def wanted_by(snapshot: Snapshot) -> Wanted:
+    """What the snapshot has something to compare with."""
+    return Wanted(
+        any(_DIGESTS & segment.tables.keys() for segment in snapshot.segments),
+        any(table is not None for segment in snapshot.segments for table in segment.pictures),
+    )
 
 
 class Seen(NamedTuple):

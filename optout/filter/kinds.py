@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Job", "Kind", "Written", "by_suffix", "kind_of", "open_kind", "visible"]
 
 _HOMES = {
-    DataFormat.PARQUET: "shard",
+    DataFormat.PARQUET: "table",
     DataFormat.WEBDATASET: "webdataset",
     DataFormat.IMAGES: "folder",
 }

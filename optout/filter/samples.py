@@ -12,14 +12,14 @@ import pyarrow as pa
 from optout.engine import ItemError, Items, Verdicts
 from optout.errors import BadInput, OptoutError
 from optout.filter.columns import KNOWN
-from optout.filter.contents import Content, Seen, look_at_all
+from optout.filter.contents import Content, Seen, look_at_all, wanted_by
+from optout.filter.counting import count_rows
 from optout.filter.kinds import Job
 from optout.filter.results import MOST_NAMED, Counts
 from optout.filter.settings import ColumnNames
-from optout.filter.shard import count_rows
 from optout.filter.sinks import Judged
 from optout.probes import PictureProbes
-from optout.words import Outcome, SelectorKind
+from optout.words import Outcome
 
 __all__ = ["ROLES", "TEXTS", "Answers", "Sample", "ascii_name", "judge_samples", "read_json", "require_urls"]
 
@@ -28,7 +28,6 @@ ROLES = ("url", "text", "sha256", "md5")
 TEXTS = frozenset({"txt", "caption", "text"})
 _IDENTIFIERS = ("url", "sha256", "md5")
 _CHUNK = 512
-_DIGESTS = {SelectorKind.SHA256, SelectorKind.MD5}
 
 
 @dataclass(slots=True)
@@ -165,9 +164,7 @@ def _look(job: Job, samples: Sequence[Sample]) -> list[list[Seen]]:
 
     A sample that nothing else identifies is known by its digest.
     """
-    segments = job.snapshot.segments
-    digests = any(_DIGESTS & segment.tables.keys() for segment in segments)
-    pictures = any(table is not None for segment in segments for table in segment.pictures)
+    digests, pictures = wanted_by(job.snapshot)
     contents = [
         [
             content._replace(picture=content.picture and pictures)

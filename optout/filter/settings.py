@@ -24,6 +24,9 @@ class ColumnNames:
     sha256: str | None = None
     md5: str | None = None
     id: str | None = None
+    phash: str | None = None
+    pdq: str | None = None
+    image: str | None = None
 
 
 @dataclass(frozen=True)

@@ -79,11 +79,13 @@ class Sink(Protocol):
         """Let go of a file that will never be finished."""
 
 
-def columns_read(settings: Settings, found: Found, *, names: bool) -> list[str] | None:
-    """The columns to read; None for all. Captions are only read where names are looked for."""
+def columns_read(settings: Settings, found: Found, *, names: bool, pictures: bool) -> list[str] | None:
+    """The columns to read; None for all. Captions and pictures are only read where they are looked at."""
     if settings.mode is not Mode.MASK:
         return None
-    roles = [found.url, found.sha256, found.md5]
+    roles = [found.url, found.sha256, found.md5, found.phash, found.pdq]
+    if pictures:
+        roles.append(found.image)
     if names:
         roles.append(found.text)
     if settings.mask_format is not MaskFormat.ROWS:

@@ -85,7 +85,8 @@ def search(index: LongIndex, queries: U64, radius: int) -> Found:
     Args:
         index: what is searched.
         queries: uint64[q, 4].
-        radius: up to `INDEXED_RADIUS` by the tables; beyond it every code is compared with every query.
+        radius: up to `INDEXED_RADIUS` by the tables; beyond it, and of an index without tables, every code is
+            compared with every query.
     """
     queries = np.ascontiguousarray(queries)
     blocks = range(0, len(queries), BLOCK)
@@ -94,7 +95,7 @@ def search(index: LongIndex, queries: U64, radius: int) -> Found:
 
 
 def _search_block(index: LongIndex, queries: U64, first: int, radius: int) -> Found:
-    if radius > INDEXED_RADIUS:
+    if radius > INDEXED_RADIUS or not len(index.entries):
         return _near(queries, index.code, radius).in_order(first)
     return _visited(index, queries, radius).in_order(first)
 
