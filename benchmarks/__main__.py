@@ -3,7 +3,17 @@
 import subprocess
 import sys
 
-PARTS = ("locators", "names", "snapshot", "filtering", "http", "selectors", "embeddings", "training")
+PARTS = (
+    "locators",
+    "names",
+    "snapshot",
+    "filtering",
+    "http",
+    "selectors",
+    "pictures",
+    "embeddings",
+    "training",
+)
 
 
 def main(asked: list[str]) -> int:

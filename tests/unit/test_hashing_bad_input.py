@@ -131,6 +131,14 @@ def test_a_jpeg_of_many_scans_is_refused_where_they_are_much_work() -> None:
     assert hash_picture(with_scans(64, 200)).views
 
 
+def test_a_second_scan_of_all_components_ends_the_reading() -> None:
+    data = encoded(Image.new("L", (3_000, 3_000), 128), "JPEG")
+    scan = data[data.index(b"\xff\xda") : -2]
+    started = time.process_time()
+    assert refused(data[:-2] + scan * 400 + data[-2:]).code == "not_a_picture"
+    assert time.process_time() - started < 0.5
+
+
 def test_what_a_camera_appends_is_not_taken_for_scans() -> None:
     data = encoded(Image.new("L", (4_000, 4_000), 128), "JPEG", progressive=True)
     assert hash_picture(data + b"\xff\xda" * 500).views == hash_picture(data).views
@@ -141,7 +149,8 @@ def test_what_a_camera_appends_is_not_taken_for_scans() -> None:
 
 @pytest.mark.parametrize("filler", [b"\xff", b"\xff\x01", b"\xff\xda\x00\x02", b"\xff\xfe\x00\x00"])
 def test_counting_scans_takes_as_long_as_reading(filler: bytes) -> None:
-    data = PHOTOGRAPH[:-2] + filler * (20_000_000 // len(filler)) + b"\xff\xda" * 9
+    begun = encoded(Image.new("L", (9, 9)), "JPEG", progressive=True)[:-2]
+    data = begun + filler * (20_000_000 // len(filler)) + b"\xff\xda" * 9
     assert jpeg.scans_too_much(data, 1 << 40)
     started = time.process_time()
     assert jpeg.scans_too_much(data, 1 << 40)
