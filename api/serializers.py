@@ -338,8 +338,10 @@ class Reason(serializers.Serializer[object]):
     orientation = serializers.CharField(
         allow_null=True, help_text="Of a picture what was done to the item to look like the claim."
     )
-    distance = serializers.IntegerField(help_text="Bits that differ; 0 for what matches exactly.")
-    threshold = serializers.IntegerField(help_text="Bits that may differ in this tier.")
+    distance = serializers.FloatField(
+        help_text="Bits that differ, of embeddings 1 - cosine; 0 for what matches exactly."
+    )
+    threshold = serializers.FloatField(help_text="What `distance` may be in this tier.")
     snapshot = serializers.CharField()
 
 

@@ -6,10 +6,12 @@ The machine code is kept on disk, so that whatever runs next, in however many pr
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from optout.embeddings.value import format_embedding
 from optout.engine import Items, Question
 from optout.exchange import parse_claims
 from optout.filter import filter_dataset
@@ -19,12 +21,17 @@ from optout.words import Use
 
 __all__ = ["load", "warm"]
 
+_PHASH, _PDQ = "c0371bec1be51267", "8792786c87937064bf1bc0e43f1fc0e03f1cc2e33da4c2537cec821b2ce4f376"
 _CLAIMS = {
     "url": "https://example.org/a.jpg",
     "prefix": "https://example.org/gallery",
     "domain": "example.net",
     "name": "Ada Lindqvist",
     "md5": "cd" * 16,
+    "picture": f"ofp1:w.{_PHASH}.{_PDQ}.100",
+    "phash": _PHASH,
+    "pdq": _PDQ,
+    "clip": format_embedding("warm", np.eye(1, 64)[0]),
 }
 _ROW = {
     "URL": "https://i0.wp.com/example.org/a-300x200.jpg?w=1",
@@ -42,6 +49,7 @@ def load() -> None:
         url, caption = pa.array([_ROW["URL"]], text), pa.array([_ROW["TEXT"]], text)
         items = Items(length=1, url=url, text=caption, md5=pa.array([_ROW["md5"]], text))
         snapshot.explain(items, snapshot.judge(items, question), 0)
+    snapshot.check([{kind: _CLAIMS[kind] for kind in ("picture", "phash", "pdq", "clip")}], question)
 
 
 def warm() -> None:

@@ -71,6 +71,10 @@ def check(
         list[str] | None,
         typer.Option("--fingerprint", help="What `optout hash` says of a picture; may be repeated."),
     ] = None,
+    clip: Annotated[
+        list[str] | None,
+        typer.Option("--clip", help="An embedding of a picture (oce1:…); may be repeated, of one model."),
+    ] = None,
     text: Annotated[
         list[str] | None, typer.Option("--text", help="A caption, looked through for names; may be repeated.")
     ] = None,
@@ -103,6 +107,7 @@ def check(
         *_items("phash", phash),
         *_items("pdq", pdq),
         *_items("picture", fingerprint),
+        *_items("clip", clip),
         *_items("text", text),
     ]
     if not asked:
@@ -211,7 +216,7 @@ def _sentence(reason: dict[str, Any]) -> str:
     terms = f", terms {reason['terms_url']}" if reason["terms_url"] else ""
     owner = reason["owner"] or "unnamed owner"
     what, how = f"{reason['selector']} {reason['matched']}", reason["how"]
-    if reason["view"] is not None:
+    if reason["how"] in ("pdq", "phash", "embedding"):
         what, how = _resemblance(reason), f"{reason['tier']} up to {reason['threshold']:g}"
     return _printable(f"{owner} says {reason['decision']} for {what} ({how}, grade {reason['grade']}{terms})")
 
@@ -220,6 +225,8 @@ def _resemblance(reason: dict[str, Any]) -> str:
     """How a picture is like the one that was claimed."""
     view = "" if reason["view"] == "unknown" else f" ({reason['view']} view)"
     turned = "" if reason["orientation"] == "upright" else f", {reason['orientation']}"
+    if reason["how"] == "embedding":
+        return f"a picture by its embedding: 1 - cosine is {reason['distance']:.3f} by {reason['matched']}"
     bits = {"pdq": 256, "phash": 64}[reason["how"]]
     return (
         f"a {reason['selector']}{view}{turned}: {reason['distance']} of {bits} bits of {reason['how']} apart"

@@ -107,6 +107,12 @@ class Items:
         errors[malformed] = ItemError.PICTURE
         return replace(self, pictures=pictures, errors=errors)
 
+    def with_embeddings(self, embeddings: Embeddings | None, malformed: npt.NDArray[np.bool_]) -> Items:
+        """These items with embeddings, and an error for those whose embedding is none."""
+        errors = np.zeros(self.length, np.uint8) if self.errors is None else self.errors.copy()
+        errors[malformed] = ItemError.EMBEDDING
+        return replace(self, embeddings=embeddings, errors=errors)
+
     def with_pictures(self, pictures: Sequence[PictureProbes]) -> Items:
         """These items with more pictures, in any order; an item has one at most."""
         held = [] if self.pictures is None else [self.pictures]

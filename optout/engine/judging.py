@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from optout.decide import decide_rows
+from optout.engine.embeddings import embedding_matches
 from optout.engine.items import Items, Question, require_columns
 from optout.engine.locators import exact_matches
 from optout.engine.matches import Matches, Tier, Verdicts, joined, ordered
@@ -54,7 +55,10 @@ def judge(snapshot: Snapshot, items: Items, question: Question, *, look_for: Tie
 def _judge_batch(snapshot: Snapshot, items: Items, question: Question, at: int, look_for: Tier) -> Verdicts:
     error = np.zeros(items.length, np.uint8) if items.errors is None else items.errors.copy()
     identified = error != 0
-    parts = picture_matches(snapshot, items, question, at, look_for, identified, error)
+    parts = [
+        *picture_matches(snapshot, items, question, at, look_for, identified, error),
+        *embedding_matches(snapshot, items, question, at, look_for, identified, error),
+    ]
     exact = list(exact_matches(snapshot, items, question, at, identified, error))
     matches = ordered(sorted([*exact, *parts], key=_first_kind) if parts else exact)
     if question.own is not None:

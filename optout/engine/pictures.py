@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from optout.snapshot.reader import Snapshot
     from optout.snapshot.segment import Segment
 
-__all__ = ["bare_codes", "pdq_text", "picture_matches"]
+__all__ = ["bare_codes", "first_of_each", "nearest_first", "pdq_text", "picture_matches"]
 
 U8 = npt.NDArray[np.uint8]
 U32 = npt.NDArray[np.uint32]
@@ -87,7 +87,7 @@ def picture_matches(
             for near in _meet(segment.pictures, kind, held, snapshot.evidence, look_for)
         ]
         if found:
-            parts.append(_nearest_first(found))
+            parts.append(nearest_first(found))
     return parts
 
 
@@ -187,7 +187,7 @@ def _matches(
     row, orientation = probes.row[near.probe], probes.orientation[near.probe]
     claim, view = claims[near.entry], views[near.entry]
     order = np.lexsort((orientation, view, near.distance, claim, row))
-    kept = order[_first_of_each(row[order], claim[order])]
+    kept = order[first_of_each(row[order], claim[order])]
     by_phash = probes.pdq is None or kind is SelectorKind.PHASH
     distance = near.distance[kept]
     tier = np.full(len(kept), Tier.REVIEW, np.int64) if by_phash else np.searchsorted(bounds, distance)
@@ -210,13 +210,14 @@ def _matches(
     )
 
 
-def _first_of_each(row: I32, claim: U32) -> Bools:
+def first_of_each(row: I32, claim: U32) -> Bools:
+    """Which rows of columns sorted by (row, claim) are the first of their pair."""
     first = np.ones(len(row), np.bool_)
     first[1:] = (row[1:] != row[:-1]) | (claim[1:] != claim[:-1])
     return first
 
 
-def _nearest_first(parts: Sequence[Matches]) -> Matches:
+def nearest_first(parts: Sequence[Matches]) -> Matches:
     """The matches of one kind by row, within a row the strongest and nearest first, whatever the segments."""
     row = np.concatenate([part.row for part in parts])
     tier = np.concatenate([part.tier for part in parts])

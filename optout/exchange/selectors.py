@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from optout import locators
 from optout.codes import PDQ_DIGITS, PHASH_DIGITS, read_digits
+from optout.embeddings.value import format_embedding, parse_embedding
 from optout.errors import InvalidSelector
 from optout.evidence import current_evidence
 from optout.hashing.fingerprint import TOO_PLAIN, View, format_fingerprint, parse_fingerprint
@@ -26,6 +27,7 @@ SUPPORTED_KINDS = frozenset(
         SelectorKind.DOMAIN,
         SelectorKind.NAME,
         SelectorKind.PICTURE,
+        SelectorKind.CLIP,
         *DIGEST_LENGTHS,
         *_HASH_LENGTHS,
     }
@@ -57,6 +59,8 @@ def validate_selector(kind: SelectorKind, value: str) -> str:
             return validate_name(value)
         case SelectorKind.PICTURE:
             return _validate_fingerprint(value)
+        case SelectorKind.CLIP:
+            return format_embedding(*parse_embedding(value))
     raise InvalidSelector(f"selectors of kind {kind.label!r} are not taken yet", code="kind_not_supported")
 
 

@@ -33,10 +33,13 @@ def claim_batches(claims: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
 
 def segment_columns(
     claims: Iterable[pa.Table], sip_key: bytes, evidence: Evidence, earlier: Sequence[Segment]
-) -> dict[str, Columns]:
-    """The files of a segment that follows the segments `earlier`, by their names without `.arrow`."""
+) -> tuple[dict[str, Columns], set[str]]:
+    """The files of a segment that follows the segments `earlier`, by their names without `.arrow`.
+
+    Beside them the ids of the models that its embeddings come from.
+    """
     collector, selectors = ClaimCollector(), SelectorCollector(sip_key, evidence)
     for batch in claim_batches(claims):
         selectors.add(np.asarray(batch.column("kind")), batch.column("value"), collector.add(batch))
     files, final = collector.finish(earlier)
-    return files | selectors.finish(final)
+    return files | selectors.finish(final), selectors.models

@@ -19,6 +19,7 @@ from optout.keys import PrivateKey
 from optout.locators import hash_strings
 from optout.snapshot.assemble import claim_batches, segment_columns
 from optout.snapshot.collect import ClaimCollector, id_halves
+from optout.snapshot.embeddings import is_embeddings, model_records
 from optout.snapshot.files import atomic_directory, describe_file, publish, write_batch
 from optout.snapshot.manifest import (
     ENVELOPE_NAME,
@@ -34,6 +35,7 @@ from optout.snapshot.reader import open_snapshot
 from optout.snapshot.segment import LOCATOR_KINDS, Columns
 from optout.snapshot.selectors import SelectorCollector
 from optout.snapshot.verify import verify_snapshot
+from optout.words import SelectorKind
 
 __all__ = ["build_delta", "build_snapshot"]
 
@@ -53,6 +55,7 @@ def build_snapshot(
     private_key: PrivateKey,
     checkpoint: Mapping[str, Any] | None = None,
     previous: str | None = None,
+    models: Sequence[Mapping[str, Any]] = (),
 ) -> Manifest:
     """Write a snapshot with one base segment.
 
@@ -66,6 +69,7 @@ def build_snapshot(
         private_key: signs the manifest.
         checkpoint: recorded as it is.
         previous: digest of the snapshot this one follows.
+        models: records of embedding models (`ModelRecord.as_dict`), for their thresholds.
 
     Raises:
         UsageError: something else is at `out` (`exists`), or the place cannot be written (`unwritable`).
@@ -77,11 +81,12 @@ def build_snapshot(
     with atomic_directory(out) as folder:
         collector, spool = ClaimCollector(), folder / "spool.arrow"
         sip_key = _spool_claims(claims, collector, spool)
-        files = _base_columns(collector, spool, sip_key)
+        files, met = _base_columns(collector, spool, sip_key)
         spool.unlink()
         segment, entries = _write_segment(folder, "0000-base", files)
+        records = model_records(models, met)
         manifest = Manifest(
-            sip_key.hex(), (segment,), entries, checkpoint, previous, thresholds=evidence_record()
+            sip_key.hex(), (segment,), entries, checkpoint, previous, evidence_record(), records
         )
         return _seal(folder, out, manifest, private_key)
 
@@ -94,6 +99,7 @@ def build_delta(
     *,
     private_key: PrivateKey,
     checkpoint: Mapping[str, Any] | None = None,
+    models: Sequence[Mapping[str, Any]] = (),
 ) -> Manifest:
     """Write the snapshot that follows `previous`: its segments as they are, one more, and withdrawals.
 
@@ -107,6 +113,7 @@ def build_delta(
         out: the directory to make.
         private_key: signs the manifest.
         checkpoint: recorded as it is.
+        models: as for `build_snapshot`, in the place of what `previous` says of the same models.
 
     Raises:
         DoesNotHold: `previous` is not a whole snapshot.
@@ -123,7 +130,7 @@ def build_delta(
         for name in entries:
             _link(Path(previous) / name, folder / name)
         segments = list(before.manifest.segments)
-        files = segment_columns(claims, before.sip_key, before.evidence, before.segments)
+        files, met = segment_columns(claims, before.sip_key, before.evidence, before.segments)
         if len(files["claims"]["id"]):
             segment, added = _write_segment(folder, f"{len(segments):04d}-delta", files)
             segments.append(segment)
@@ -141,6 +148,7 @@ def build_delta(
             previous=before.digest,
             # Those that its codes were chosen by, though they be of an earlier version.
             thresholds=before.manifest.thresholds or evidence_record(),
+            models=model_records([*before.manifest.models, *models], met),
         )
         return _seal(folder, out, manifest, private_key)
 
@@ -174,7 +182,9 @@ def _row_digests(batch: pa.RecordBatch) -> U64:
     return mixed
 
 
-def _base_columns(collector: ClaimCollector, spool: Path, sip_key: bytes) -> dict[str, Columns]:
+def _base_columns(
+    collector: ClaimCollector, spool: Path, sip_key: bytes
+) -> tuple[dict[str, Columns], set[str]]:
     selectors = SelectorCollector(sip_key, current_evidence())
     # Read, not mapped: mapped pages would count as memory of this process.
     with pa.OSFile(str(spool), "rb") as source, pa.ipc.open_file(source) as reader:
@@ -184,7 +194,7 @@ def _base_columns(collector: ClaimCollector, spool: Path, sip_key: bytes) -> dic
                 np.asarray(batch.column("kind")), batch.column("value"), np.asarray(batch.column("claim"))
             )
     files, final = collector.finish(())
-    return files | selectors.finish(final)
+    return files | selectors.finish(final), selectors.models
 
 
 def _write_segment(
@@ -200,6 +210,9 @@ def _write_segment(
     unnamed.rename(folder / "segments" / name)
     labels = [kind.label for kind in (*LOCATOR_KINDS, *PICTURE_KINDS) if kind.label in files]
     counts = {label: len(files[label]["claim"]) for label in labels}
+    embeddings = [len(columns["claim"]) for stem, columns in files.items() if is_embeddings(stem)]
+    if embeddings:
+        counts[SelectorKind.CLIP.label] = sum(embeddings)
     segment = SegmentEntry(name, len(files["claims"]["id"]), counts)
     return segment, {f"segments/{name}/{file}": entry for file, entry in entries.items()}
 

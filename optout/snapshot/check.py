@@ -11,6 +11,7 @@ import pyarrow as pa
 from optout import engine
 from optout.errors import BadInput
 from optout.probes import PictureProbes
+from optout.snapshot.embeddings import read_embeddings
 from optout.snapshot.explain import Reason, explain_rows
 from optout.words import Outcome, SelectorKind
 
@@ -21,7 +22,7 @@ __all__ = ["FIELDS", "check_items", "is_flag", "items_of"]
 
 _TEXTS = ("url", "text", "sha256", "md5", "phash", "pdq")
 #: What an item may have.
-FIELDS = (*_TEXTS, "picture")
+FIELDS = (*_TEXTS, "picture", "clip")
 
 
 def check_items(
@@ -57,7 +58,8 @@ def items_of(items: Sequence[Mapping[str, Any]]) -> engine.Items:
     """Items as columns.
 
     Raises:
-        BadInput: an item has a field that is not known or not text (`bad_item`); its number is named.
+        BadInput: an item has a field that is not known or not text (`bad_item`); its number is named. Or
+            the embeddings are of several models (`several_models`).
     """
     for number, item in enumerate(items):
         for field, value in item.items():
@@ -72,6 +74,8 @@ def items_of(items: Sequence[Mapping[str, Any]]) -> engine.Items:
                 raise BadInput(f"item {number}: {field} is {type(value).__name__}, not text", code="bad_item")
     columns = {field: _text_column([item.get(field) for item in items]) for field in _TEXTS}
     asked = engine.Items(len(items), **columns, url_optional=True)
+    if any(item.get("clip") is not None for item in items):
+        asked = asked.with_embeddings(*read_embeddings([item.get("clip") for item in items]))
     pictures = [item.get("picture") for item in items]
     texts = _text_column([held if isinstance(held, str) else None for held in pictures])
     if texts is not None:

@@ -38,12 +38,13 @@ class Reason(TypedDict):
         matched: the locator, origin, prefix, domain, digest, hash or name of the item that met the claim.
         how: `canonical`, `variant`, `origin` or `origin-variant` for a locator; `prefix`, `domain`, `digest`,
             `name`; `origin` also for the prefix or domain of a wrapped locator; for a picture the hash that
-            `matched` and `distance` are about, `pdq` or `phash`.
+            `matched` and `distance` are about, `pdq` or `phash`; `embedding`, where `matched` is its model.
         decision, grade, valid_from: of the claim; `valid_from` in ISO 8601, None for since ever.
         tier: `match`, `probable` or `review`: how strong the evidence is.
         view: of a picture the claimed view that was met, `unknown` for a bare hash; None for other selectors.
         orientation: of a picture what was done to the item to look like the claim, else None.
-        distance, threshold: bits that differ, and may in this tier; 0 for selectors that match exactly.
+        distance, threshold: bits that differ, and may in this tier; of embeddings 1 - cosine; 0 for
+            selectors that match exactly.
         snapshot: digest of the snapshot that answered.
     """
 
@@ -61,8 +62,8 @@ class Reason(TypedDict):
     tier: str
     view: str | None
     orientation: str | None
-    distance: int
-    threshold: int
+    distance: float
+    threshold: float
     snapshot: str
 
 
@@ -110,6 +111,8 @@ class _Texts:
         if match.kind in PICTURE_KINDS:
             exact = match.exact
             return [pdq_text(self._items, self._rows[at], match.key) if exact else f"{match.key:016x}"]
+        if match.kind is SelectorKind.CLIP:
+            return ["" if self._items.embeddings is None else self._items.embeddings.model]
         if match.kind in CONTENT_KINDS:
             return [(self._digest[match.kind][at] or b"").decode().lower()]
         if match.kind is SelectorKind.NAME:
@@ -245,15 +248,21 @@ def _reason(snapshot: Snapshot, match: _Match, matched: str) -> Reason:
         "tier": match.tier.label,
         "view": VIEWS[match.view] if pictured else None,
         "orientation": ORIENTATIONS[match.orientation] if pictured else None,
-        "distance": int(match.distance),
-        "threshold": int(match.threshold),
+        "distance": _measure(match.kind, match.distance),
+        "threshold": _measure(match.kind, match.threshold),
         "snapshot": snapshot.digest,
     }
+
+
+def _measure(kind: SelectorKind, distance: float) -> float:
+    return round(distance, 4) if kind is SelectorKind.CLIP else int(distance)
 
 
 def _how(match: _Match) -> str:
     if match.kind in PICTURE_KINDS:
         return "pdq" if match.exact else "phash"
+    if match.kind is SelectorKind.CLIP:
+        return "embedding"
     if match.kind in CONTENT_KINDS:
         return "digest"
     if match.kind is SelectorKind.URL and match.level == 0:

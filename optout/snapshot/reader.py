@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from optout import dsse, engine
+from optout.embeddings.identity import Thresholds, default_thresholds
 from optout.errors import DoesNotHold
 from optout.evidence import Evidence, current_evidence
 from optout.keys import PublicKey
@@ -20,6 +21,7 @@ from optout.names import FirstWords
 from optout.snapshot import check, explain
 from optout.snapshot.ahead import WINDOW, read_ahead
 from optout.snapshot.assemble import segment_columns
+from optout.snapshot.embeddings import model_digest, thresholds_of
 from optout.snapshot.manifest import ENVELOPE_NAME, MANIFEST_NAME, PAYLOAD_TYPE, Manifest
 from optout.snapshot.segment import Segment, map_segment, read_columns
 from optout.words import SelectorKind
@@ -52,6 +54,18 @@ class Snapshot:
         """The bounds of the tiers of picture evidence."""
         thresholds = self.manifest.thresholds
         return Evidence.of_record(thresholds) if thresholds else current_evidence()
+
+    @cached_property
+    def _thresholds(self) -> dict[str, Thresholds]:
+        return thresholds_of(self.manifest.models)
+
+    def thresholds(self, model: str) -> Thresholds:
+        """The least cosines of embeddings of `model`; defaults where the snapshot has no record of it."""
+        return self._thresholds.get(model) or default_thresholds(model)
+
+    def has_model(self, model: str, dimension: int) -> bool:
+        """Whether there are claims by such embeddings; those of other models are never compared with them."""
+        return any(model_digest(model, dimension) in segment.embeddings for segment in self.segments)
 
     @cached_property
     def url_kinds(self) -> frozenset[SelectorKind]:
@@ -109,7 +123,8 @@ class Snapshot:
 
         Args:
             items: each with some of `url`, `text` (the caption), `sha256`, `md5`, `picture` (a fingerprint,
-                or the `PictureProbes` of `hash_probes`), and the bare hashes `phash` and `pdq`.
+                or the `PictureProbes` of `hash_probes`), `clip` (an embedding, of one model for all items),
+                and the bare hashes `phash` and `pdq`.
             question: what is asked.
 
         Returns:
@@ -118,7 +133,8 @@ class Snapshot:
             tier weaker than asked for.
 
         Raises:
-            BadInput: an item has a field that is not known or not text (`bad_item`); its number is named.
+            BadInput: an item has a field that is not known or not text (`bad_item`); its number is named. Or
+                the embeddings are of several models (`several_models`).
         """
         return check.check_items(self, items, question)
 
@@ -141,7 +157,7 @@ class Snapshot:
         kept = self.with_withdrawn(withdrawn)
         if not claims.num_rows:
             return kept
-        files = segment_columns([claims], self.sip_key, self.evidence, self.segments)
+        files, _ = segment_columns([claims], self.sip_key, self.evidence, self.segments)
         overlay = Segment.from_columns("", files, _owners(self.segments))
         return replace(kept, segments=(*kept.segments, overlay))
 
@@ -191,7 +207,7 @@ def open_snapshot(path: str | Path, *, trust: Sequence[PublicKey] = ()) -> Snaps
         segments.append(segment)
     opened = Snapshot(manifest, manifest.digest, tuple(segments))
     # Bounds that make no sense are refused now, not at the first picture.
-    _ = opened.evidence
+    _ = opened.evidence, opened._thresholds
     return opened
 
 

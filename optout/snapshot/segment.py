@@ -10,7 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from optout.embeddings.table import EmbeddingTable
 from optout.errors import DoesNotHold
+from optout.snapshot.embeddings import embedding_schema, embedding_tables
 from optout.snapshot.files import map_batch
 from optout.snapshot.pictures import PICTURE_SCHEMAS, PictureTables, picture_tables
 from optout.snapshot.tables import LocatorTable
@@ -113,6 +115,7 @@ class Segment:
             how many words the longest name that begins so has.
         withdrawn: uint8[ceil(n / 8)], bit `i % 8` of byte `i // 8` set when claim i is withdrawn; or None.
         pictures: the tables of perceptual hashes.
+        embeddings: the tables of embeddings, by the digest of their model (`model_digest`).
     """
 
     name: str
@@ -127,6 +130,7 @@ class Segment:
     longest: U8
     withdrawn: U8 | None = None
     pictures: PictureTables = field(default_factory=PictureTables)
+    embeddings: Mapping[str, EmbeddingTable] = field(default_factory=dict)
 
     @classmethod
     def from_columns(cls, name: str, files: Mapping[str, Columns], first_owner: int) -> "Segment":
@@ -148,6 +152,7 @@ class Segment:
             first_words=words["word"],
             longest=words["longest"],
             pictures=picture_tables(files),
+            embeddings=embedding_tables(files),
         )
 
     @property
@@ -238,7 +243,7 @@ def map_segment(folder: Path, files: Mapping[str, int], first_owner: int) -> Seg
     columns: dict[str, Columns] = {}
     for stem, rows in files.items():
         path = folder / f"{stem}.arrow"
-        if stem not in SCHEMAS:
+        if stem not in SCHEMAS and embedding_schema(stem) is None:
             raise DoesNotHold(f"{path} is not a file of a segment", code="extra_file")
         columns[stem] = read_columns(path, rows, stem)
     for stem in ("claims", "statements", "owners"):
@@ -252,7 +257,7 @@ def map_segment(folder: Path, files: Mapping[str, int], first_owner: int) -> Seg
 
 def read_columns(path: Path, rows: int, stem: str) -> dict[str, Any]:
     """The columns of a memory-mapped file: numpy views of numbers, Arrow arrays of texts and ids."""
-    batch = map_batch(path, SCHEMAS[stem])
+    batch = map_batch(path, embedding_schema(stem) or SCHEMAS[stem])
     if batch.num_rows != rows:
         raise DoesNotHold(f"{path} has {batch.num_rows} rows, not {rows}", code="bad_file")
     if any(column.null_count for column in batch.columns):
@@ -268,4 +273,8 @@ def _plain(column: pa.Array, path: Path) -> Any:
         if words.null_count or len(words) != len(column) * column.type.list_size:
             raise DoesNotHold(f"{path} has nulls", code="bad_file")
         return words.to_numpy(zero_copy_only=True).reshape(len(column), column.type.list_size)
-    return column.to_numpy(zero_copy_only=True) if pa.types.is_integer(column.type) else column
+    return column.to_numpy(zero_copy_only=True) if _is_number(column.type) else column
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))

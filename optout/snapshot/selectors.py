@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from optout.errors import BadInput
 from optout.evidence import Evidence
 from optout.locators import hash_strings, variant_keys
+from optout.snapshot.embeddings import EmbeddingCollector
 from optout.snapshot.pictures import PICTURE_KINDS, PictureCollector
 from optout.snapshot.segment import CHECKED_KINDS, LOCATOR_KINDS, Columns
 from optout.snapshot.tables import Entries, make_table
@@ -34,6 +35,7 @@ class SelectorCollector:
         self._entries: dict[SelectorKind, list[Entries]] = {}
         self._first_words: list[tuple[U64, U8]] = []
         self._pictures = PictureCollector(evidence)
+        self._embeddings = EmbeddingCollector()
 
     def add(self, kinds: U8, values: pa.Array, claim: U32) -> None:
         """Take in selectors: kind uint8[n], canonical value large_string[n], claim uint32[n].
@@ -50,6 +52,8 @@ class SelectorCollector:
             claims = claim if whole else claim[rows]
             if kind in PICTURE_KINDS:
                 self._pictures.add(kind, texts, claims)
+            elif kind is SelectorKind.CLIP:
+                self._embeddings.add(texts, claims)
             else:
                 self._entries.setdefault(kind, []).append(Entries(*self._hash(kind, texts), claims))
 
@@ -71,9 +75,14 @@ class SelectorCollector:
             )
         return hash_strings(texts, self._sip_key), None
 
+    @property
+    def models(self) -> set[str]:
+        """The ids of the models that embeddings come from."""
+        return self._embeddings.models
+
     def finish(self, final: U32) -> dict[str, Columns]:
         """The files of all kinds, with provisional claim numbers replaced by `final[provisional]`."""
-        files: dict[str, Columns] = self._pictures.finish(final)
+        files: dict[str, Columns] = self._pictures.finish(final) | self._embeddings.finish(final)
         for kind in LOCATOR_KINDS:
             parts = self._entries.pop(kind, None)
             if not parts:
@@ -106,13 +115,10 @@ def _check_key(sip_key: bytes) -> bytes:
 
 def _supported(number: int) -> SelectorKind:
     try:
-        kind = SelectorKind(number)
+        return SelectorKind(number)
     except ValueError:
-        raise BadInput(f"there is no selector kind {number}", code="unsupported_kind") from None
-    if kind not in LOCATOR_KINDS and kind not in PICTURE_KINDS:
         # Left out silently, the claim would not be honoured.
-        raise BadInput(f"snapshots do not hold {kind.label} selectors yet", code="unsupported_kind")
-    return kind
+        raise BadInput(f"there is no selector kind {number}", code="unsupported_kind") from None
 
 
 def _joined(parts: list[Entries], final: U32) -> Entries:

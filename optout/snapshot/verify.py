@@ -12,6 +12,7 @@ import pyarrow as pa
 from optout import dsse
 from optout.errors import DoesNotHold
 from optout.keys import PublicKey
+from optout.snapshot.embeddings import embedding_faults
 from optout.snapshot.files import describe_file
 from optout.snapshot.manifest import ENVELOPE_NAME, MANIFEST_NAME, PAYLOAD_TYPE, Manifest
 from optout.snapshot.pictures import picture_faults
@@ -106,6 +107,7 @@ def _complaints(snapshot: Snapshot, segment: Segment) -> Iterator[str]:
         if found:
             yield f"{kind.label}.arrow has {found}"
     yield from picture_faults(segment.pictures, segment.claims)
+    yield from embedding_faults(segment.embeddings, segment.claims)
 
 
 def _invalid(column: pa.Array) -> Iterator[str]:

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from optout.hashes import hash_picture
 from tests.cli.command_support import Home, Ran, build, write_claims
-from tests.unit.picture_support import PHOTOGRAPHS, fingerprint, view
+from tests.unit.picture_support import PHOTOGRAPHS, embedding, fingerprint, view
 
 Command = Callable[..., Ran]
 
@@ -26,6 +26,7 @@ def claimed(tmp_path_factory: pytest.TempPathFactory, home: Home) -> Path:
         for path in PHOTOGRAPHS
     ]
     claims.append({"selector": "phash", "value": view(4).phash, "owner": "phil", "decision": "deny"})
+    claims.append({"selector": "clip", "value": embedding(1), "owner": "clio", "decision": "deny"})
     return build(tmp_path_factory.mktemp("claimed") / "snapshot", claims, home.private)
 
 
@@ -102,6 +103,8 @@ def test_weak_evidence_is_a_flag_unless_it_is_to_count(optout: Command, claimed:
     assert (
         "unreserved  flag: phil says deny for a phash: 5 of 64 bits of phash apart (review up to 8" in flagged
     )
+    said = optout("check", "--clip", embedding(1, near=0.05), "--snapshot", claimed).out
+    assert "clio says deny for a picture by its embedding: 1 - cosine is 0.00" in said
     assert optout(*ask, "--evidence", "review", "--json").json["results"][0]["outcome"] == "denied"
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import skimage
 
+from optout.embeddings.value import format_embedding
 from optout.hashes import View, format_fingerprint
 
-__all__ = ["PHOTOGRAPHS", "code", "fingerprint", "flipped", "view"]
+__all__ = ["PHOTOGRAPHS", "code", "embedding", "fingerprint", "flipped", "view"]
 
 #: Photographs that scikit-image ships.
 PHOTOGRAPHS = [
@@ -39,6 +40,14 @@ def view(seed: int, *, name: str = "whole", phash: int = 0, pdq: int = 0, qualit
     """A view of picture `seed` whose hashes differ in so many bits from those of the picture itself."""
     near_phash, near_pdq = flipped(code(seed, 64), phash, 64), flipped(code(seed, 256), pdq, 256)
     return View(name, f"{near_phash:016x}", f"{near_pdq:064x}", quality)
+
+
+def embedding(seed: int, *, near: float = 0.0, model: str = "ViT-B/32@0123456789abcdef") -> str:
+    """The embedding of picture `seed`; with `near` something is added to it that has so large a part."""
+    rng = np.random.default_rng([seed, 64])
+    vector, other = rng.standard_normal((2, 64))
+    mixed = vector / np.linalg.norm(vector) + near * other / np.linalg.norm(other)
+    return format_embedding(model, mixed / np.linalg.norm(mixed))
 
 
 def fingerprint(*views: View) -> str:

@@ -107,7 +107,7 @@ def test_uses_are_a_list_or_words_separated_as_people_do(uses: object) -> None:
     [
         ({"selector": None}, "kind_missing", "empty"),
         ({"selector": "smell"}, "unknown_kind", "known kinds: sha256, md5"),
-        ({"selector": "clip"}, "kind_not_supported", "'clip'"),
+        ({"selector": "clip"}, "invalid_embedding", "begins with oce1:"),
         ({"selector": "picture"}, "invalid_fingerprint", "begins with ofp1:"),
         ({"selector": "picture", "value": PLAIN}, "degenerate_hash", "cannot be matched by hash"),
         ({"selector": "phash", "value": "8000000000000000"}, "degenerate_hash", "cannot be matched by hash"),

@@ -9,7 +9,7 @@ from optout.engine import Question
 from optout.errors import DoesNotHold, UsageError
 from optout.snapshot import Snapshot, build_delta, open_snapshot, verify_snapshot
 from optout.words import Use
-from tests.unit.picture_support import fingerprint, view
+from tests.unit.picture_support import embedding, fingerprint, view
 from tests.unit.snapshot_support import KEY, Row, built, claim, content, table
 
 ASKED = Question(Use.AI_TRAIN)
@@ -23,6 +23,7 @@ VALUES = {
     "picture": [fingerprint(view(1), view(2, name="centre")), fingerprint(view(1, pdq=9))],
     "phash": [view(1).phash, view(3).phash],
     "pdq": [view(2).pdq, view(3, pdq=6).pdq],
+    "clip": [embedding(1), embedding(1, model="sscd-320@00"), embedding(2, near=1)],
 }
 ITEMS: list[dict[str, str]] = [
     {"url": "https://example.org/a.jpg", "text": "Greta Garbo"},
@@ -33,6 +34,8 @@ ITEMS: list[dict[str, str]] = [
     {"url": "https://else.example/"},
     {"picture": fingerprint(view(1, phash=2, pdq=12), view(2, name="stripped", pdq=40))},
     {"pdq": view(3).pdq, "phash": view(3, phash=4).phash},
+    {"clip": embedding(1)},
+    {"clip": embedding(2)},
 ]
 
 SELECTORS = [(kind, value) for kind, values in VALUES.items() for value in values]

@@ -18,7 +18,7 @@ from optout.snapshot import build_delta, inspect_snapshot, open_snapshot, verify
 from optout.snapshot.files import describe_file, write_batch
 from optout.snapshot.manifest import PAYLOAD_TYPE, canonical_json
 from optout.words import Use
-from tests.unit.picture_support import fingerprint, view
+from tests.unit.picture_support import embedding, fingerprint, view
 from tests.unit.snapshot_support import KEY, STRANGER, built, claim, content, table
 
 TRUST = [KEY.public]
@@ -40,6 +40,7 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
         claim("picture", fingerprint(view(1), view(2, name="centre")), owner="cy"),
         claim("phash", view(3).phash, owner="cy"),
         claim("pdq", view(4).pdq, owner="cy"),
+        claim("clip", embedding(1), owner="cy"),
     ]
     new = [table(added)]
     build_delta(folder / "base", new, [rows[0]["claim_id"]], folder / "snapshot", private_key=KEY)
@@ -201,6 +202,12 @@ def test_a_manifest_in_another_spelling_is_refused(snapshot: Path) -> None:
         ("pdq", {"claim": [99]}),
         ("pdq.tables", {"entry3": [1]}),
         ("pdq.offsets", {"offset": [0, 0, 0] * 11}),
+        ("clip.*[0-9a-f]", {"claim": [99]}),
+        ("clip.*[0-9a-f]", {"claim": [0, 0]}),
+        ("clip.*.codes", {"code": [1, 2, 3, 4]}),
+        ("clip.*.vectors", {"vector": [0] * 64}),
+        ("clip.*.centre", {"centre": [float("nan")] * 64}),
+        ("clip.*.norm", {"norm": [0.0]}),
     ],
 )
 def test_tables_that_do_not_fit_together_are_refused_though_signed(
