@@ -29,16 +29,16 @@ def sample_probes(fingerprints: Sequence[str]) -> PictureProbes:
     return fingerprint_probes(pa.array(fingerprints, pa.large_string()))[0]
 
 
-def flood_share(kind: SelectorKind, value: str, sample: PictureProbes, count: int) -> float:
-    """The share of the sample's pictures that a selector would match, in whatever tier.
+def flood_share(selectors: Sequence[tuple[SelectorKind, str]], sample: PictureProbes, count: int) -> float:
+    """The share of the sample's pictures that some of the selectors would match, in whatever tier.
 
     Args:
-        kind: `picture`, `phash` or `pdq`; selectors of other kinds match none.
-        value: its canonical value.
+        selectors: kind and canonical value; what is not `picture`, `phash` or `pdq` matches none.
         sample: probes of unrelated pictures, numbered from 0.
         count: how many pictures the sample has.
     """
-    claims = parse_claims(pa.table({"selector": [kind.label], "value": [value]})).claims
+    kinds, values = [kind.label for kind, _ in selectors], [value for _, value in selectors]
+    claims = parse_claims(pa.table({"selector": kinds, "value": values})).claims
     if not count or not claims.num_rows:
         return 0.0
     items, asked = Items(count, pictures=sample), Question(Use.TDM)

@@ -92,7 +92,7 @@ def register_claim(
 
 
 def _store(acting: Actor, claim: Claim, pairs: list[tuple[SelectorKind, str]]) -> Claim:
-    flooding = next(filter(None, (flood.reason_of(kind, value, acting.party) for kind, value in pairs)), "")
+    flooding = flood.reason_of(pairs, acting.party)
     try:
         with waits(), transaction.atomic():
             claim.save(force_insert=True)

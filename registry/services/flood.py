@@ -10,13 +10,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import structlog
 from django.conf import settings
 
-from optout.hashes import parse_fingerprint
-from optout.probes import probes_of_fingerprint, read_pdq, read_phash, turned_pdq, turned_phash
+from optout.flood import flood_share, sample_probes
+from optout.probes import PictureProbes
 from optout.words import SelectorKind
 from registry.models import Party, Upload
 
@@ -27,99 +25,64 @@ LEAST_SAMPLE = 200
 #: Of the registry's own uploads the newest, looked at anew after some minutes.
 MOST_SAMPLE = 20_000
 _FRESH_SECONDS = 600
-#: Within how many bits a pHash proposes a pair of views, and PDQ confirms it.
-_PHASH_BITS, _PDQ_BITS = 8, 31
 _GUARDED = frozenset({SelectorKind.PICTURE, SelectorKind.PHASH, SelectorKind.PDQ})
 _log = structlog.get_logger(__name__)
 
-U64 = npt.NDArray[np.uint64]
-Bools = npt.NDArray[np.bool_]
-
 
 class _Sample(NamedTuple):
-    """Views of pictures: int64[k] which picture, int64[k] whose (0: nobody's), and its hashes."""
-
-    picture: npt.NDArray[np.int64]
-    party: npt.NDArray[np.int64]
-    phash: U64
-    pdq: U64
+    probes: PictureProbes
+    size: int
 
 
-def reason_of(kind: SelectorKind | int, value: str, party: Party) -> str:
-    """Why a selector of `party` has to wait for an operator, as a sentence for her; "" when it need not."""
-    if kind not in _GUARDED:
+_NOTHING = _Sample(PictureProbes.none(), 0)
+
+
+def reason_of(selectors: Sequence[tuple[SelectorKind, str]], party: Party) -> str:
+    """Why a claim by these selectors has to wait for an operator, as a sentence for its owner, else ""."""
+    guarded = [pair for pair in selectors if pair[0] in _GUARDED]
+    sample = _sample(party) if guarded else _NOTHING
+    if sample.size < LEAST_SAMPLE:
         return ""
-    sample = _sample()
-    unrelated = sample.party != party.pk
-    count = len(np.unique(sample.picture[unrelated]))
-    if count < LEAST_SAMPLE:
+    share = _worst(guarded, sample)
+    if not share:
         return ""
-    met = _met(SelectorKind(kind), value, sample) & unrelated
-    share = len(np.unique(sample.picture[met])) / count
-    if share <= settings.OPTOUT_FLOOD_SHARE:
-        return ""
-    _log.warning("claim_floods", kind=SelectorKind(kind).label, share=share, party=party.handle)
+    _log.warning("claim_floods", share=share, party=party.handle)
     return (
-        f"One of its hashes resembles {share:.1%} of {count:,} unrelated pictures, more than a hash of "
-        "one picture should. An operator will look at it; until then the claim is not matched by its hashes."
+        f"One of its hashes resembles {share:.1%} of {sample.size:,} unrelated pictures, more than a hash "
+        "of one picture should. An operator will look at it; until then the claim is not matched by its "
+        "hashes."
     )
 
 
-def _met(kind: SelectorKind, value: str, sample: _Sample) -> Bools:
-    """Which views of the sample the selector would match in one of the eight orientations."""
-    match kind:
-        case SelectorKind.PICTURE:
-            probes = probes_of_fingerprint(0, value)
-            pairs = zip(probes.phash, probes.pdq, strict=True)
-            found = [_near_phash(sample, phash) & _near_pdq(sample, pdq) for phash, pdq in pairs]
-        case SelectorKind.PHASH:
-            turned = turned_phash(np.array([read_phash(value)], np.uint64))[:, 0]
-            found = [_near_phash(sample, phash) for phash in turned]
-        case _:
-            found = [
-                _near_pdq(sample, pdq) for pdq in turned_pdq(np.array([read_pdq(value)], np.uint64))[:, 0]
-            ]
-    met: Bools = np.logical_or.reduce(found)
-    return met
+def _worst(selectors: Sequence[tuple[SelectorKind, str]], sample: _Sample) -> float:
+    """The share that a selector matches of which it is too much; 0 when there is none.
+
+    Together they are asked about at once, which is nearly always the end of it; else by halves.
+    """
+    share = flood_share(selectors, *sample)
+    if share <= settings.OPTOUT_FLOOD_SHARE:
+        return 0.0
+    half = len(selectors) // 2
+    return (_worst(selectors[:half], sample) or _worst(selectors[half:], sample)) if half else share
 
 
-def _near_phash(sample: _Sample, phash: np.uint64) -> Bools:
-    near: Bools = np.bitwise_count(sample.phash ^ phash) <= _PHASH_BITS
-    return near
-
-
-def _near_pdq(sample: _Sample, pdq: U64) -> Bools:
-    near: Bools = np.bitwise_count(sample.pdq ^ pdq).sum(axis=1, dtype=np.int64) <= _PDQ_BITS
-    return near
-
-
-def _sample() -> _Sample:
+def _sample(party: Party) -> _Sample:
     path = settings.OPTOUT_FLOOD_SAMPLE
     if path:
         return _read(path, Path(path).stat().st_mtime)
-    return _uploaded(int(time.monotonic() / _FRESH_SECONDS))
+    return _of_others(party.pk, int(time.monotonic() / _FRESH_SECONDS))
 
 
-@lru_cache(maxsize=1)
-def _uploaded(_period: int) -> _Sample:
-    newest = Upload.objects.filter(state=Upload.State.HASHED).order_by("-id")
-    return _sample_of(list(newest.values_list("party", "fingerprint")[:MOST_SAMPLE]))
+@lru_cache(maxsize=4)
+def _of_others(party: int, _period: int) -> _Sample:
+    newest = Upload.objects.filter(state=Upload.State.HASHED).exclude(party=party).order_by("-id")
+    return _made_of(list(newest.values_list("fingerprint", flat=True)[:MOST_SAMPLE]))
 
 
 @lru_cache(maxsize=1)
 def _read(path: str, _changed: float) -> _Sample:
-    return _sample_of([(0, line) for line in Path(path).read_text().splitlines() if line.strip()])
+    return _made_of([line for line in Path(path).read_text().splitlines() if line.strip()])
 
 
-def _sample_of(pictures: Sequence[tuple[int, str]]) -> _Sample:
-    views = [
-        (number, party, view)
-        for number, (party, fingerprint) in enumerate(pictures)
-        for view in parse_fingerprint(fingerprint)
-    ]
-    return _Sample(
-        np.array([number for number, *_ in views], np.int64),
-        np.array([party for _, party, _ in views], np.int64),
-        np.array([read_phash(view.phash) for *_, view in views], np.uint64),
-        np.array([read_pdq(view.pdq) for *_, view in views], np.uint64).reshape(-1, 4),
-    )
+def _made_of(fingerprints: Sequence[str]) -> _Sample:
+    return _Sample(sample_probes(fingerprints), len(fingerprints))

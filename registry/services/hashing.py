@@ -133,7 +133,7 @@ def _hash(upload: Upload) -> None:
 
 def _record(upload: Upload, picture: Picture, fingerprint: str) -> None:
     """Selectors, event and state in one transaction, once; then the picture is no longer needed."""
-    flooding = flood.reason_of(SelectorKind.PICTURE, fingerprint, upload.party)
+    flooding = flood.reason_of([(SelectorKind.PICTURE, fingerprint)], upload.party)
     with waits(), transaction.atomic():
         claim = _locked_claim(upload)
         current = Upload.objects.select_for_update().get(pk=upload.pk)

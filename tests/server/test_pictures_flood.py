@@ -96,10 +96,10 @@ def test_without_a_file_the_pictures_of_others_are_the_sample_and_ones_own_are_n
     anna: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(flood, "LEAST_SAMPLE", 1)
-    flood._uploaded.cache_clear()
+    flood._of_others.cache_clear()
     bo = person("Bo Berg")
     claimed(bo, jpeg(1))
-    flood._uploaded.cache_clear()
+    flood._of_others.cache_clear()
     assert claimed(bo, jpeg(1)).status == "active"
     assert claimed(anna, jpeg(1)).status == "held"
-    flood._uploaded.cache_clear()
+    flood._of_others.cache_clear()

@@ -26,15 +26,20 @@ SAMPLE = [
     ],
 )
 def test_the_share_is_of_pictures_that_would_be_matched(kind: SelectorKind, value: str, share: float) -> None:
-    assert flood_share(kind, value, sample_probes(SAMPLE), len(SAMPLE)) == pytest.approx(share)
+    assert flood_share([(kind, value)], sample_probes(SAMPLE), len(SAMPLE)) == pytest.approx(share)
 
 
 def test_what_is_no_fingerprint_meets_nothing() -> None:
     sample = ["", "ofp1:", fingerprint(view(7))]
-    assert flood_share(SelectorKind.PICTURE, fingerprint(view(7)), sample_probes(sample), 3) == pytest.approx(
-        1 / 3
-    )
+    claimed = [(SelectorKind.PICTURE, fingerprint(view(7)))]
+    assert flood_share(claimed, sample_probes(sample), 3) == pytest.approx(1 / 3)
 
 
 def test_an_empty_sample_says_nothing() -> None:
-    assert flood_share(SelectorKind.PICTURE, fingerprint(view(7)), sample_probes([]), 0) == 0.0
+    assert flood_share([(SelectorKind.PICTURE, fingerprint(view(7)))], sample_probes([]), 0) == 0.0
+    assert flood_share([], sample_probes(SAMPLE), len(SAMPLE)) == 0.0
+
+
+def test_several_selectors_are_asked_about_together() -> None:
+    claimed = [(SelectorKind.PICTURE, fingerprint(view(number))) for number in (7, 8, 1001, 1002)]
+    assert flood_share(claimed, sample_probes(SAMPLE), len(SAMPLE)) == pytest.approx(0.21)
