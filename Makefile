@@ -5,7 +5,7 @@ BIN := .venv/bin
 SOURCES := optout trainer registry api workers config demo benchmarks tests manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint format bench bench-gpu screenshots openapi wheel clean
+.PHONY: help demo run test lint format bench bench-gpu robustness screenshots openapi wheel clean
 
 help:  ## Print this help
 	@printf 'Optout Registry\n\n'
@@ -67,6 +67,9 @@ bench: .venv/.dev  ## Measure speed against peers in the same run (about 15 minu
 
 bench-gpu: .venv/.dev  ## Measure CLIP and exact matching on a GPU against clip-anytorch (about 3 minutes)
 	@$(BIN)/python -m benchmarks.embeddings_gpu
+
+robustness: .venv/.dev  ## Edit pictures in every way, look them up, write docs/robustness.md (about 2 minutes)
+	@$(BIN)/python -m benchmarks.robustness
 
 screenshots: .venv/.dev  ## Take pictures of every page into test-results/
 	@deploy/ensure-chromium

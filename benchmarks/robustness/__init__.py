@@ -1,0 +1,1 @@
+"""How well pictures are found after they were edited, and how often others are taken for them."""
