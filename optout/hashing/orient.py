@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from optout.compiled import compiled
 from optout.hashing import pdq, phash
 
 __all__ = ["turned_codes"]
+
+_ORIENTATIONS = 8
 
 
 def turned_codes(
@@ -26,16 +29,28 @@ def turned_codes(
     Returns:
         uint64[8] and uint64[8, 4].
     """
-    first = [phash.bits_of(_turned(frequencies, code, 0)) for code in range(8)]
-    second = [pdq.words_of(_turned(coefficients, code, 1)) for code in range(8)]
-    return np.array(first, np.uint64), np.stack(second)
+    found: tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]] = _codes(frequencies, coefficients)
+    return found
 
 
-def _turned(values: npt.NDArray[Any], orientation: int, first: int) -> npt.NDArray[Any]:
-    """The frequencies, of which the lowest kept one has number `first`, after an orientation's change."""
+@compiled
+def _codes(frequencies: Any, coefficients: Any) -> Any:
+    first = np.empty(_ORIENTATIONS, np.uint64)
+    second = np.empty((_ORIENTATIONS, 4), np.uint64)
+    for orientation in range(_ORIENTATIONS):
+        first[orientation] = phash.threshold(_turned(frequencies, orientation, 0))[0]
+        # PDQ leaves out the constant: its first frequency is odd.
+        second[orientation] = pdq.threshold(_turned(coefficients, orientation, 1))[0]
+    return first, second
+
+
+@compiled
+def _turned(values: Any, orientation: int, lowest: int) -> Any:
+    """The frequencies after an orientation's change; the first has number `lowest` along both axes."""
     turned = values.T.copy() if orientation & 4 else values.copy()
+    odd = 1 - lowest
     if orientation & 3 in (1, 2):
-        turned[:, 1 - first :: 2] *= -1
+        turned[:, odd::2] *= -1
     if orientation & 3 in (2, 3):
-        turned[1 - first :: 2] *= -1
+        turned[odd::2] *= -1
     return turned

@@ -16,7 +16,7 @@ from optout.compiled import compiled
 from optout.hashing.box import filter_as_pdqhash
 from optout.hashing.lanczos import Box, Pixels
 
-__all__ = ["Pdq", "pdq", "words_of"]
+__all__ = ["Pdq", "pdq", "threshold"]
 
 #: Frequencies kept along each axis; the constant is not among them.
 SIDE = 16
@@ -71,18 +71,12 @@ def pdq(luma: Pixels, box: Box) -> Pdq:
         grid = _filter_by_taps(luma, box, _taps(rows), _taps(columns))
         least, most = _quality(grid, _PIXEL_ERROR * math.sqrt(longer))
         coefficients = _project(grid, _BASIS)
-        words, gap = _threshold(coefficients)
+        words, gap = threshold(coefficients)
         if least == most and gap > 2 * _COEFFICIENT_ERROR * math.sqrt(longer):
             return Pdq(words, int(most), coefficients)
     grid = filter_as_pdqhash(luma, box, _GRID)
     coefficients = _project(grid, _BASIS)
-    return Pdq(words_of(coefficients), int(_quality(grid, 0.0)[0]), coefficients)
-
-
-def words_of(coefficients: Coefficients) -> npt.NDArray[np.uint64]:
-    """uint64[4]: which coefficients lie above their median."""
-    words: npt.NDArray[np.uint64] = _threshold(coefficients)[0]
-    return words
+    return Pdq(threshold(coefficients)[0], int(_quality(grid, 0.0)[0]), coefficients)
 
 
 @lru_cache(maxsize=128)
@@ -182,15 +176,15 @@ def _project(grid: Any, basis: Any) -> Any:
 
 
 @compiled
-def _threshold(values: Any) -> Any:
-    """The words of the hash, and how far the values next to its threshold are apart."""
+def threshold(values: Any) -> Any:
+    """Which coefficients lie above their median, uint64[4], and how far the values next to it are apart."""
     flat = values.ravel()
-    ordered = np.sort(flat)
     half = len(flat) // 2
-    median = ordered[half - 1]
+    parted = np.partition(flat, half)
+    median = parted[:half].max()
     words = np.zeros(4, np.uint64)
     for place in range(len(flat)):
         if flat[place] > median:
             # The first coefficient is the last bit.
             words[3 - place // 64] |= np.uint64(1) << np.uint64(place % 64)
-    return words, ordered[half] - median
+    return words, parted[half] - median

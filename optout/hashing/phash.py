@@ -9,7 +9,7 @@ import numpy.typing as npt
 from optout.compiled import compiled
 from optout.hashing.lanczos import Box, Pixels, resize
 
-__all__ = ["SIDE", "bits_of", "coefficients", "phash"]
+__all__ = ["SIDE", "coefficients", "phash", "threshold"]
 
 #: The hash is about the lowest 8 by 8 frequencies of 32 by 32 pixels.
 SIDE = 8
@@ -32,16 +32,11 @@ def phash(luma: Pixels, box: Box) -> tuple[int, Coefficients]:
     """
     pixels = resize(luma, box, _SIZE, _SIZE)
     values = _project(pixels, _BASIS)
-    bits, gap = _threshold(values)
+    bits, gap = threshold(values)
     if gap < _CLOSE:
         values = coefficients(pixels)
-        bits = bits_of(values)
+        bits, _ = threshold(values)
     return int(bits), values
-
-
-def bits_of(values: Coefficients) -> int:
-    """64 bits, first bit highest: which coefficients lie above their median."""
-    return int(_threshold(values)[0])
 
 
 def coefficients(pixels: Pixels) -> Coefficients:
@@ -109,13 +104,14 @@ def _project(pixels: Any, basis: Any) -> Any:
 
 
 @compiled
-def _threshold(values: Any) -> Any:
-    """The bits, and how far apart the two values next to the median are."""
+def threshold(values: Any) -> Any:
+    """Which coefficients lie above their median, first bit highest, and how wide the gap there is."""
     flat = values.ravel()
-    ordered = np.sort(flat)
     half = len(flat) // 2
-    median = (ordered[half - 1] + ordered[half]) / 2
+    parted = np.partition(flat, half)
+    below = parted[:half].max()
+    median = (below + parted[half]) / 2
     bits = np.uint64(0)
     for place in range(len(flat)):
         bits = (bits << np.uint64(1)) | np.uint64(flat[place] > median)
-    return bits, ordered[half] - ordered[half - 1]
+    return bits, parted[half] - below
