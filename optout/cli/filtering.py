@@ -48,7 +48,7 @@ def filter_command(
     source: Annotated[
         str,
         typer.Argument(
-            help="Parquet metadata, WebDataset tars or folders of pictures: a file, a directory, or a glob.",
+            help="Parquet, WebDataset tars, embedding shards or pictures: a file, a directory, or a glob.",
             show_default=False,
         ),
     ],
@@ -123,6 +123,14 @@ def filter_command(
             rich_help_panel=_WRITING,
         ),
     ] = False,
+    clip_model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="The model that made the embeddings, as claims name it: ViT-L/14@b8cca3fd41ae0c99.",
+            show_default=False,
+        ),
+    ] = None,
     url_column: Annotated[str | None, _column("url")] = None,
     text_column: Annotated[str | None, _column("text")] = None,
     sha256_column: Annotated[str | None, _column("sha256")] = None,
@@ -161,7 +169,9 @@ def filter_command(
         pdq_column,
         image_column,
     )
-    settings = Settings(mode, mask_format, keep_terms, keep_errors, codec and codec.value, columns)
+    settings = Settings(
+        mode, mask_format, keep_terms, keep_errors, codec and codec.value, columns, clip_model
+    )
     question = replace(make_question(use, at, min_grade, names), own=owner, evidence=evidence.value)
     with progress_bar(lambda: _count_rows(source, out, data_format), "rows") as progress:
         try:

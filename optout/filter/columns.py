@@ -38,15 +38,15 @@ class Found(NamedTuple):
     image: str | None
 
 
-def find_columns(schema: pa.Schema, wanted: ColumnNames, shard: str) -> Found:
+def find_columns(schema: pa.Schema, wanted: ColumnNames, shard: str, *, required: bool = True) -> Found:
     """Which columns of `schema` hold what.
 
     Raises:
         BadInput: a column was named that is not there (`missing_column`), none of those that rows are judged
-            by is there, or one of them does not hold what it should (`column_type`).
+            by is there and one is `required`, or one of them does not hold what it should (`column_type`).
     """
     found = Found(*(_find(schema, role, getattr(wanted, role), shard) for role in Found._fields))
-    if not any(getattr(found, role) for role in _JUDGED_BY):
+    if required and not any(getattr(found, role) for role in _JUDGED_BY):
         raise BadInput(
             f"{shard}: no column with URLs, digests, hashes or pictures was found; name one with "
             "--url-column, --sha256-column, --md5-column, --phash-column, --pdq-column or --image-column. "

@@ -22,6 +22,7 @@ __all__ = ["Job", "Kind", "Written", "by_suffix", "kind_of", "open_kind", "visib
 _HOMES = {
     DataFormat.PARQUET: "table",
     DataFormat.WEBDATASET: "webdataset",
+    DataFormat.EMBEDDINGS: "embedding_shards",
     DataFormat.IMAGES: "folder",
 }
 
@@ -85,6 +86,7 @@ class Kind:
         output: the output's name, made of the shard's name.
         write: filters a shard; its outputs appear together or not at all.
         rows: how many items a shard has, at a glance; None where that cannot be seen.
+        depth: how many parts of its path name a shard that is a file given by itself.
     """
 
     shards: Callable[[list[Path], Path], list[Path]]
@@ -92,6 +94,7 @@ class Kind:
     output: Callable[[str, Settings], str]
     write: Callable[[Job], Written]
     rows: Callable[["Shard"], int | None]
+    depth: int = 1
 
 
 def visible(files: Iterable[Path], root: Path) -> Iterator[Path]:

@@ -41,6 +41,7 @@ class DataFormat(StrEnum):
 
     PARQUET = "parquet"
     WEBDATASET = "webdataset"
+    EMBEDDINGS = "embeddings"
     IMAGES = "images"
 
     @property
@@ -52,5 +53,6 @@ class DataFormat(StrEnum):
 _SUFFIXES = {
     DataFormat.PARQUET: (".parquet", ".parq", ".pq"),
     DataFormat.WEBDATASET: (".tar",),
+    DataFormat.EMBEDDINGS: (".npy",),
     DataFormat.IMAGES: (),
 }

@@ -40,6 +40,7 @@ class Settings:
         keep_errors: keep rows that could not be judged. Off, because consent fails closed.
         codec: Parquet codec of the output; None keeps each column's own.
         columns: where the URL, the caption and the digests are.
+        clip_model: the id of the model that made the embeddings of the data set.
     """
 
     mode: Mode = Mode.DROP
@@ -48,6 +49,7 @@ class Settings:
     keep_errors: bool = False
     codec: str | None = None
     columns: ColumnNames = field(default_factory=ColumnNames)
+    clip_model: str | None = None
 
     @property
     def keeps(self) -> np.ndarray:

@@ -13,7 +13,7 @@ from optout.filter.modes import DataFormat
 __all__ = ["Shard", "find_shards", "shard_at"]
 
 #: What a directory is taken for, when it holds files of several kinds: the first of these.
-_FIRST = (DataFormat.WEBDATASET, DataFormat.IMAGES, DataFormat.PARQUET)
+_FIRST = (DataFormat.WEBDATASET, DataFormat.EMBEDDINGS, DataFormat.IMAGES, DataFormat.PARQUET)
 _FILES = tuple(label for label in _FIRST if label.suffixes)
 
 
@@ -61,8 +61,10 @@ def shard_at(path: Path, root: Path | None = None, kind: DataFormat | None = Non
         raise BadInput(
             f"{path}: {kind} is {'a folder' if path.is_file() else 'a file'}", code="unknown_format"
         )
-    root = root or (path if path.is_dir() else path.parent)
-    return Shard(path, _relative(path, root), root, kind, tuple(open_kind(kind).companions(path, root)))
+    opened = open_kind(kind)
+    if root is None:
+        root = path if path.is_dir() else path.absolute().parents[opened.depth - 1]
+    return Shard(path, _relative(path, root), root, kind, tuple(opened.companions(path, root)))
 
 
 def find_shards(source: str | Path, out: Path, kind: DataFormat | None = None) -> list[Shard]:

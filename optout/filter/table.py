@@ -1,8 +1,11 @@
 """Parquet files: rows are judged batch by batch, the rest stays as it is."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -16,59 +19,79 @@ from optout.filter.results import MOST_NAMED, Counts
 from optout.filter.settings import Settings
 from optout.filter.sinks import Judged, Sink, columns_read, make_sink
 from optout.filter.source import Shard
-from optout.filter.table_items import judge_rows, looks_at_pictures
+from optout.filter.table_items import RowVectors, judge_rows, looks_at_pictures
 
-__all__ = ["KIND", "write_table"]
+__all__ = ["KIND", "Filled", "fill_table"]
+
+
+class Filled(NamedTuple):
+    """What became of the rows of a table.
+
+    Attributes:
+        counts: how many rows are what.
+        keep: bool[n], the rows that stay.
+        named: sentences about rows that cannot be judged, the first few.
+    """
+
+    counts: Counts
+    keep: npt.NDArray[np.bool_]
+    named: tuple[str, ...]
 
 
 def _write_parquet(job: Job) -> Written:
-    return write_table(job, Source)
+    def fill(part: Path) -> tuple[Filled, str]:
+        with Source(job.shard.path, job.name) as source:
+            filled = fill_table(job, source, part)
+        return filled, sha256_of(part) if job.prove else ""
+
+    filled, digest = write_atomic(job.out, fill)
+    return Written(filled.counts, {job.output: digest}, filled.named)
 
 
-def write_table(job: Job, open_source: Callable[[Path, str], Source]) -> Written:
-    """Filter the rows of one file."""
-    named: list[str] = []
-    counts, digest = write_atomic(job.out, lambda part: _write(job, open_source, part, named))
-    return Written(counts, {job.output: digest}, tuple(named[:MOST_NAMED]))
+def fill_table(job: Job, source: Source, part: Path, vectors: RowVectors | None = None) -> Filled:
+    """Judge the rows of `source`, and write to `part` what the mode asks for.
+
+    Args:
+        job: what is asked.
+        source: an open table of n rows.
+        part: the file to write.
+        vectors: the embeddings of the rows.
+    """
+    found = find_columns(source.schema, job.settings.columns, source.name, required=vectors is None)
+    sink = make_sink(part, source, job.settings, found, job.snapshot)
+    job.snapshot.expect(source.rows)
+    try:
+        filled = _fill(job, source, found, sink, vectors)
+        sink.close()
+    except BaseException:
+        sink.abandon()
+        raise
+    return filled
 
 
-def _write(
-    job: Job, open_source: Callable[[Path, str], Source], part: Path, named: list[str]
-) -> tuple[Counts, str]:
-    """Fill `part`; returns the counts and the digest of what was written."""
-    with open_source(job.shard.path, job.name) as source:
-        found = find_columns(source.schema, job.settings.columns, job.name)
-        sink = make_sink(part, source, job.settings, found, job.snapshot)
-        job.snapshot.expect(source.rows)
-        try:
-            counts = _fill(job, source, found, sink, named)
-            sink.close()
-        except BaseException:
-            sink.abandon()
-            raise
-    return counts, sha256_of(part) if job.prove else ""
-
-
-def _fill(job: Job, source: Source, found: Found, sink: Sink, named: list[str]) -> Counts:
-    counts = Counts()
-    for judged in _judged(job, source, found, sink, named):
+def _fill(job: Job, source: Source, found: Found, sink: Sink, vectors: RowVectors | None) -> Filled:
+    counts, named, keep = Counts(), list[str](), [np.empty(0, np.bool_)]
+    for judged in _judged(job, source, found, sink, vectors, named):
         sink.add(judged)
         counts += count_rows(judged)
+        keep.append(judged.keep)
         if found.url is not None and job.domains is not None:
             job.domains.add(judged.batch.column(found.url), judged.keep)
         if job.progress is not None:
             job.progress(judged.batch.num_rows)
-    return counts
+    return Filled(counts, np.concatenate(keep), tuple(named[:MOST_NAMED]))
 
 
-def _judged(job: Job, source: Source, found: Found, sink: Sink, named: list[str]) -> Iterator[Judged]:
+def _judged(
+    job: Job, source: Source, found: Found, sink: Sink, vectors: RowVectors | None, named: list[str]
+) -> Iterator[Judged]:
     """The shard's rows with their answers, batch by batch; tells the sink where row groups end."""
     names = job.question.names != "ignore" and job.snapshot.first_words is not None
     columns = columns_read(job.settings, found, names=names, pictures=looks_at_pictures(job, found))
     keeps, first = job.settings.keeps, 0
     for group in range(source.groups):
         for batch in source.batches(group, columns):
-            verdicts, broken = judge_rows(job, batch, found, first, names=names)
+            verdicts, broken = judge_rows(job, batch, found, first, names=names, vectors=vectors)
             named += broken[: MOST_NAMED - len(named)]
             yield Judged(batch, first, verdicts, keeps[verdicts.outcome])
             first += batch.num_rows

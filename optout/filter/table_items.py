@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,11 +14,34 @@ from optout.errors import BadInput, OptoutError
 from optout.filter.columns import Found
 from optout.filter.contents import Content, Seen, look_at_all, wanted_by
 from optout.filter.kinds import Job
-from optout.probes import PictureProbes
+from optout.probes import Embeddings, PictureProbes
 
-__all__ = ["Asked", "judge_rows", "looks_at_pictures"]
+__all__ = ["Asked", "RowVectors", "judge_rows", "looks_at_pictures"]
 
 _TEXTS = ("url", "sha256", "md5", "phash", "pdq")
+
+
+class RowVectors(NamedTuple):
+    """Embeddings of all rows of a table.
+
+    Attributes:
+        model: the id of the model that made them; None if they are not to be looked at.
+        vectors: float[n, D].
+        usable: bool[n], whether a row is a vector of unit length.
+    """
+
+    model: str | None
+    vectors: npt.NDArray[np.floating[Any]]
+    usable: npt.NDArray[np.bool_]
+
+    def columns(self, first: int, rows: int) -> dict[str, Any]:
+        """Those of some rows, as columns of items; a row without an embedding cannot be judged."""
+        part = slice(first, first + rows)
+        errors = np.where(self.usable[part], ItemError.OK, ItemError.EMBEDDING).astype(np.uint8)
+        if self.model is None:
+            return {"errors": errors}
+        vectors = np.asarray(self.vectors[part], np.float16)
+        return {"errors": errors, "embeddings": Embeddings(self.model, vectors, self.usable[part])}
 
 
 class Asked(NamedTuple):
@@ -27,7 +51,15 @@ class Asked(NamedTuple):
     broken: list[str]
 
 
-def judge_rows(job: Job, batch: pa.RecordBatch, found: Found, first: int, *, names: bool) -> Asked:
+def judge_rows(
+    job: Job,
+    batch: pa.RecordBatch,
+    found: Found,
+    first: int,
+    *,
+    names: bool,
+    vectors: RowVectors | None = None,
+) -> Asked:
     """Ask about every row.
 
     Args:
@@ -36,6 +68,7 @@ def judge_rows(job: Job, batch: pa.RecordBatch, found: Found, first: int, *, nam
         found: which columns hold what.
         first: number of the first row in the shard.
         names: whether captions are looked at.
+        vectors: the embeddings of the shard's rows; their pictures are not here then.
 
     Raises:
         BadInput: a column is not what it should be, or nothing that decodes pictures is installed.
@@ -44,7 +77,7 @@ def judge_rows(job: Job, batch: pa.RecordBatch, found: Found, first: int, *, nam
     if names and found.text is not None:
         columns["text"] = batch.column(found.text)
     seen = list(_look(job, batch, found, first))
-    pictures = _pictures(seen)
+    pictures = _pictures(seen) if vectors is None else vectors.columns(first, batch.num_rows)
     try:
         verdicts = job.snapshot.judge(Items(batch.num_rows, **columns, **pictures), job.question)
     except OptoutError as error:
