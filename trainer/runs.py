@@ -24,9 +24,15 @@ _FREE = {"run": {"steps", "save_every", "keep", "log_every", "threads"}, "valida
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where a run keeps what is not part of the model."""
+    """Where a run keeps what is not part of the model.
+
+    Attributes:
+        path: the folder.
+        threads: of torch that the run began with: another number adds up in another order.
+    """
 
     path: Path
+    threads: int
 
     @property
     def checkpoints(self) -> Path:
@@ -44,13 +50,15 @@ def run_folder_of(out: Path) -> Path:
     return resolved.with_name(f"{resolved.name}.run")
 
 
-def open_run(out: Path, settings: Settings, receipt_sha256: str, *, overwrite: bool) -> RunFolder:
-    """The run's folder, new or to go on in.
+def open_run(
+    out: Path, settings: Settings, receipt_sha256: str, *, threads: int, overwrite: bool
+) -> RunFolder:
+    """The run's folder, new or to go on in; `threads` is what a new run takes.
 
     Raises:
         UsageError: another run's (`other_run`), or `out` is something else's (`output_exists`).
     """
-    folder = RunFolder(run_folder_of(out))
+    folder = RunFolder(run_folder_of(out), threads)
     if overwrite:
         shutil.rmtree(folder.path, ignore_errors=True)
         _require_model(out)
@@ -63,10 +71,12 @@ def open_run(out: Path, settings: Settings, receipt_sha256: str, *, overwrite: b
                 code="output_exists",
             )
         ensure_directory(folder.path)
-        content = {"settings": as_tables(settings), "receipt": receipt_sha256}
+        content = {"settings": as_tables(settings), "receipt": receipt_sha256, "threads": threads}
         write_atomic(known, lambda path: path.write_text(json.dumps(content, indent=1)))
     else:
-        _require_same(json.loads(known.read_bytes()), settings, receipt_sha256, folder.path)
+        before = json.loads(known.read_bytes())
+        _require_same(before, settings, receipt_sha256, folder.path)
+        folder = RunFolder(folder.path, settings.run.threads or before["threads"])
     write_atomic(folder.path / "config.toml", lambda path: path.write_text(template(settings), "utf-8"))
     return folder
 

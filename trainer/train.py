@@ -87,7 +87,7 @@ def train(
         OptoutError: with a sentence that says what was the matter.
     """
     libraries.hush()
-    libraries.set_threads(settings.run.threads)
+    threads = libraries.set_threads(settings.run.threads)
     accelerator = Accelerator(
         mixed_precision=settings.run.precision, gradient_accumulation_steps=settings.optimizer.accumulate
     )
@@ -97,8 +97,13 @@ def train(
     )
     with accelerator.main_process_first():
         folder = open_run(
-            out, settings, admission.receipt_sha256, overwrite=overwrite and accelerator.is_main_process
+            out,
+            settings,
+            admission.receipt_sha256,
+            threads=threads,
+            overwrite=overwrite and accelerator.is_main_process,
         )
+    libraries.set_threads(folder.threads)
     shards = find_shards(CoveredFiles(admission.data, admission.files))
     parts = _build(settings, shards, folder, save=accelerator.is_main_process)
     history = History(shard.name for shard in shards)

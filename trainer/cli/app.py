@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from optout.errors import OptoutError
-from trainer.cli import audit, init, recheck, train
+from trainer.cli import audit, init, recheck, recipe, train
 
 __all__ = ["app", "main", "run"]
 
@@ -36,6 +36,8 @@ app = typer.Typer(
 app.command("train")(train.train_command)
 app.command("init")(init.init_command)
 app.command("recheck")(recheck.recheck_command)
+app.command("recipe")(recipe.recipe_command)
+app.command("exam")(recipe.exam_command)
 app.command("audit")(audit.audit_command)
 
 
