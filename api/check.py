@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from api import answers, arrow, openapi
 from api.base import ApiView
+from api.check_serializers import CheckAnswer, CheckPictures, CheckQuestion
 from api.conf import (
     MAX_ITEMS,
     MAX_ITEMS_ANONYMOUS,
@@ -20,7 +21,7 @@ from api.conf import (
 from api.formats import ARROW, ArrowParser, ArrowRenderer, JsonParser, JsonRenderer
 from api.items import EVIDENCE, KINDS, items_of, question_of, too_many
 from api.multipart import CheckParser, sent_pictures
-from api.serializers import USES, CheckAnswer, CheckPictures, CheckQuestion
+from api.serializers import USES
 from api.throttles import UploadThrottle
 from optout.engine import Items, Question, Tier
 from registry import live
@@ -100,7 +101,7 @@ class Check(ApiView):
         if len(pictures) > most:
             raise too_many(len(pictures), most)
         question = question_of(body)
-        return pictures_as_items([picture.file for picture in pictures]).items, question
+        return pictures_as_items([picture.file for picture in pictures]), question
 
     def _most(self, with_key: int) -> int:
         return with_key if self.request.auth is not None else MAX_ITEMS_ANONYMOUS

@@ -9,13 +9,15 @@ from django.utils.dateparse import parse_datetime
 
 from api.problems import Problem
 from optout.engine import Items, Question
-from optout.engine.items import Evidence
+from optout.engine.items import TEXTS, Evidence
+from optout.errors import BadInput
+from optout.snapshot.embeddings import read_embeddings
 from optout.words import Grade, Use
 
 __all__ = ["DEFAULT_USE", "EVIDENCE", "KINDS", "assembled", "items_of", "question_of", "too_many"]
 
 #: What an item may have, and the columns of an Arrow stream.
-KINDS: Final = ("url", "text", "sha256", "md5", "phash", "pdq", "picture")
+KINDS: Final = ("url", "text", "sha256", "md5", "phash", "pdq", "picture", "clip")
 _KINDS = frozenset(KINDS)
 _MEMBERS = frozenset({"urls", "items", "use", "min_grade", "names", "evidence", "at"})
 _NAMES = ("flag", "remove", "ignore")
@@ -95,9 +97,20 @@ def items_of(body: Any, most: int) -> Items:
 
 def assembled(length: int, columns: Mapping[str, Any], *, url_optional: bool) -> Items:
     """Items made of columns of text by their names in KINDS."""
-    texts = {kind: column for kind, column in columns.items() if kind != "picture"}
+    texts = {kind: column for kind, column in columns.items() if kind in TEXTS}
     items = Items(length, url_optional=url_optional, **texts)
+    if "clip" in columns:
+        items = items.with_embeddings(*_embeddings(columns["clip"]))
     return items.with_fingerprints(columns["picture"]) if "picture" in columns else items
+
+
+def _embeddings(column: Any) -> Any:
+    """Embeddings from a column of text, all of one model."""
+    texts = column.cast(pa.large_binary()).to_pylist()
+    try:
+        return read_embeddings([text and text.decode("utf-8", "replace") for text in texts])
+    except BadInput as error:
+        raise _wrong("clip", f"{error}.") from None
 
 
 def _columns(entries: list[Any]) -> dict[str, list[Any]]:

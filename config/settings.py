@@ -216,7 +216,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 DATA_UPLOAD_MAX_NUMBER_FILES = 500  # a form takes 100, and says so itself
 FILE_UPLOAD_MAX_MEMORY_SIZE = 0  # every uploaded file goes to disk at once
 FILE_UPLOAD_TEMP_DIR = str(DATA / "uploads")
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["config.uploads.LimitedFiles"]
 OPTOUT_MAX_UPLOAD = _env.integer("OPTOUT_MAX_UPLOAD", least=1)
 
 # --- Pictures

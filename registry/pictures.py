@@ -2,8 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import IO
 
 import numpy as np
@@ -12,10 +11,11 @@ from django.conf import settings
 
 from optout.engine import ItemError, Items
 from optout.errors import BadInput
-from optout.hashes import hash_probes
+from optout.hashes import Picture, hash_probes
 from optout.probes import PictureProbes
+from registry.errors import Unavailable
 
-__all__ = ["AskedPictures", "explain_bad_picture", "pictures_as_items"]
+__all__ = ["explain_bad_picture", "hash_asked", "pictures_as_items"]
 
 _REASONS = {
     "empty_file": "The file is empty.",
@@ -27,19 +27,8 @@ _REASONS = {
 }
 #: A large picture takes hundreds of megabytes while it is decoded: so few at a time in one process.
 _TURNS = threading.BoundedSemaphore(2)
-
-
-@dataclass(frozen=True)
-class AskedPictures:
-    """Pictures as the items of a question.
-
-    Attributes:
-        items: their digests and the hashes of their views in all orientations, in order.
-        problems: by item the code of what keeps a picture from being read.
-    """
-
-    items: Items
-    problems: Mapping[int, str]
+_PATIENCE = 10.0  # seconds
+_BLOCK = 1 << 20
 
 
 def explain_bad_picture(code: str) -> str:
@@ -47,37 +36,54 @@ def explain_bad_picture(code: str) -> str:
     return _REASONS.get(code, _REASONS["not_a_picture"])
 
 
-def pictures_as_items(files: Sequence[IO[bytes]]) -> AskedPictures:
-    """Hash pictures. One that cannot be read is an item in error; its digests are looked up all the same."""
-    digests: list[tuple[str, str] | None] = []
+def hash_asked(file: IO[bytes], *, row: int = 0) -> tuple[Picture, PictureProbes]:
+    """Hash a picture that somebody asks about.
+
+    Raises:
+        BadInput: it cannot be read; `explain_bad_picture` says it kindly.
+        Unavailable: too many are being hashed (`busy`).
+    """
+    data = file.read(settings.OPTOUT_MAX_PICTURE + 1)
+    if len(data) > settings.OPTOUT_MAX_PICTURE:
+        raise BadInput("the picture has too many bytes", code="picture_too_large")
+    if not _TURNS.acquire(timeout=_PATIENCE):
+        raise Unavailable("Too many pictures are being looked up; ask again.", code="busy", retry_after=10)
+    try:
+        return hash_probes(data, row=row)
+    finally:
+        _TURNS.release()
+
+
+def pictures_as_items(files: Sequence[IO[bytes]]) -> Items:
+    """Pictures as the items of a question: the digests of the files, and the hashes of every view.
+
+    One that cannot be read is an item in error; its digests are looked up all the same.
+
+    Raises:
+        Unavailable: as `hash_asked`.
+    """
+    digests: list[tuple[str, str]] = []
     probes: list[PictureProbes] = []
-    problems: dict[int, str] = {}
+    bad: list[int] = []
     for row, file in enumerate(files):
-        data = file.read(settings.OPTOUT_MAX_PICTURE + 1)
-        if len(data) > settings.OPTOUT_MAX_PICTURE:
-            digests.append(None)
-            problems[row] = "picture_too_large"
-            continue
-        digests.append((hashlib.sha256(data).hexdigest(), hashlib.md5(data).hexdigest()))  # noqa: S324
+        digests.append(_digests(file))
         try:
-            with _TURNS:
-                probes.append(hash_probes(data, row=row)[1])
-        except BadInput as error:
-            problems[row] = error.code
-    return AskedPictures(_items(digests, probes, list(problems)), problems)
+            probes.append(hash_asked(file, row=row)[1])
+        except BadInput:
+            bad.append(row)
+    errors = np.zeros(len(files), np.uint8)
+    errors[bad] = ItemError.PICTURE
+    sha256, md5 = (pa.array([pair[at] for pair in digests], pa.large_string()) for at in (0, 1))
+    pictures = PictureProbes.joined(probes)
+    return Items(len(files), url_optional=True, sha256=sha256, md5=md5, pictures=pictures, errors=errors)
 
 
-def _items(
-    digests: Sequence[tuple[str, str] | None], probes: Sequence[PictureProbes], bad: Sequence[int]
-) -> Items:
-    errors = np.zeros(len(digests), np.uint8)
-    errors[list(bad)] = ItemError.PICTURE
-    sha256, md5 = (pa.array([pair and pair[at] for pair in digests], pa.large_string()) for at in (0, 1))
-    return Items(
-        len(digests),
-        url_optional=True,
-        sha256=sha256,
-        md5=md5,
-        pictures=PictureProbes.joined(list(probes)),
-        errors=errors,
-    )
+def _digests(file: IO[bytes]) -> tuple[str, str]:
+    """SHA-256 and MD5 of a file, which is left at its beginning."""
+    file.seek(0)
+    found = [hashlib.sha256(), hashlib.md5()]  # noqa: S324 -- what claims name, not a safeguard
+    while block := file.read(_BLOCK):
+        for one in found:
+            one.update(block)
+    file.seek(0)
+    return found[0].hexdigest(), found[1].hexdigest()

@@ -1,23 +1,39 @@
-"""What the registry says about one address, shaped for the page."""
+"""What the registry says about one address or picture, shaped for the page."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import IO, Any
 
 from django.db import DatabaseError, InterfaceError
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from optout.engine import Question
 from optout.locators import InvalidLocator, LocatorStatus, canonical
-from optout.words import Decision, Grade, Outcome, SelectorKind, Use
+from optout.words import CONTENT_KINDS, Decision, Grade, Outcome, SelectorKind, Use
 from registry.live import current_snapshot
 from registry.models import Claim
+from registry.pictures import hash_asked
 from registry.portal.lines import shown
-from registry.portal.words import ANSWERS, DECISION_TAGS, GRADES, HOWS, KINDS, OUTCOMES, USES, Text, Wording
+from registry.portal.words import (
+    ANSWERS,
+    DECISION_TAGS,
+    GRADES,
+    HOWS,
+    KINDS,
+    ORIENTATIONS,
+    OUTCOMES,
+    TIERS,
+    USES,
+    Text,
+    Wording,
+)
 
-__all__ = ["Answer", "Finding", "Word", "explain_invalid", "look_up", "outcome_word"]
+__all__ = ["Answer", "Finding", "Word", "explain_invalid", "look_up", "look_up_picture", "outcome_word"]
 
+#: Kinds that say that two pictures are alike.
+_LIKE = CONTENT_KINDS - {SelectorKind.SHA256, SelectorKind.MD5}
 _PROBLEMS: dict[LocatorStatus, Text] = {
     LocatorStatus.EMPTY: _("Write or paste an address first."),
     LocatorStatus.SCHEME: _(
@@ -58,6 +74,7 @@ class Finding:
     valid_from: datetime | None
     recorded: datetime | None
     terms_url: str
+    likeness: str
 
 
 @dataclass(frozen=True)
@@ -71,14 +88,18 @@ class OtherUse:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the registry says about `canonical` for `use`, and in short for every other use."""
+    """What the registry says about a `subject` for `use`, and in short for every other use.
 
-    canonical: str
+    `resemblances` are claims that a picture resembles too little to be decided about.
+    """
+
+    subject: str
     use: Use
     use_wording: Wording
     outcome: Word
     sentence: Wording
     findings: list[Finding]
+    resemblances: list[Finding]
     others: list[OtherUse]
 
 
@@ -89,17 +110,33 @@ def look_up(url: str, use: Use) -> Answer:
         InvalidLocator: this is no address; `explain_invalid` says it kindly.
         Unavailable: there is no snapshot to ask right now.
     """
-    form = canonical(url)
+    return _answer({"url": url}, shown(SelectorKind.URL, canonical(url)), use)
+
+
+def look_up_picture(file: IO[bytes], name: str, use: Use) -> Answer:
+    """Ask about a picture, by its digests and by what it looks like.
+
+    Raises:
+        BadInput: it cannot be read.
+        Unavailable: there is no snapshot to ask, or too much to do, right now.
+    """
+    picture, probes = hash_asked(file)
+    item = {"picture": probes, "sha256": picture.sha256, "md5": picture.md5}
+    return _answer(item, name, use)
+
+
+def _answer(item: Mapping[str, Any], subject: str, use: Use) -> Answer:
     snapshot = current_snapshot()
-    answers = {each: snapshot.check([{"url": url}], Question(use=each))[0] for each in USES}
+    answers = {each: snapshot.check([item], Question(use=each))[0] for each in USES}
     outcome = Outcome[answers[use]["outcome"].upper()]
     return Answer(
-        canonical=shown(SelectorKind.URL, form),
+        subject=subject,
         use=use,
         use_wording=USES[use],
         outcome=outcome_word(outcome),
         sentence=ANSWERS[outcome],
         findings=_findings(answers[use]["reasons"]),
+        resemblances=_findings(answers[use]["flags"]),
         others=[_other(each, answers[each]) for each in USES if each != use],
     )
 
@@ -139,10 +176,39 @@ def _finding(reason: Mapping[str, Any], claim: Claim | None) -> Finding:
         decision=Word(decision.label, Wording(DECISION_TAGS[decision])),
         uses=[USES[use] for use in USES if claim is not None and use & Use(claim.uses)],
         kind=KINDS[kind],
-        matched=shown(kind, reason["matched"]),
-        how=HOWS.get(reason["how"] if kind is SelectorKind.URL else kind.label),
+        matched=_matched(kind, reason["matched"]),
+        how=_how(kind, reason),
         grade=GRADES[Grade(reason["grade"])],
         valid_from=datetime.fromisoformat(reason["valid_from"]) if reason["valid_from"] else None,
         recorded=claim.created_at if claim is not None else None,
         terms_url=reason["terms_url"],
+        likeness=_likeness(reason) if kind in _LIKE else "",
     )
+
+
+def _matched(kind: SelectorKind, matched: str) -> str:
+    """What matched; of a picture its own hash, by its beginning."""
+    return f"{matched[:16]} …" if kind in _LIKE else shown(kind, matched)
+
+
+def _how(kind: SelectorKind, reason: Mapping[str, Any]) -> Wording | None:
+    if kind in _LIKE:
+        return TIERS[reason["tier"]]
+    return HOWS.get(reason["how"] if kind is SelectorKind.URL else kind.label)
+
+
+def _likeness(reason: Mapping[str, Any]) -> str:
+    """How a picture resembles the claimed one, in numbers."""
+    numbers = {"distance": reason["distance"], "most": reason["threshold"]}
+    if reason["selector"] == SelectorKind.CLIP.label:
+        return (
+            _("What it shows is %(distance).2f from what the claimed picture shows; %(most).2f counts.")
+            % numbers
+        )
+    sentence = ngettext(
+        "Its hash differs from the claimed one in %(distance)d bit; up to %(most)d count.",
+        "Its hash differs from the claimed one in %(distance)d bits; up to %(most)d count.",
+        numbers["distance"],
+    )
+    turned = ORIENTATIONS.get(reason["orientation"], "")
+    return f"{sentence % numbers} {turned}".rstrip()

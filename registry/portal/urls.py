@@ -9,6 +9,7 @@ app_name = "portal"
 urlpatterns = [
     path("", public.home, name="home"),
     path("lookup/", public.lookup, name="lookup"),
+    path("lookup/picture/", public.lookup_picture, name="lookup-picture"),
     path("how-it-works/", public.how_it_works, name="how-it-works"),
     path("privacy/", public.privacy, name="privacy"),
     path("welcome/", account.welcome, name="welcome"),

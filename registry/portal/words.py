@@ -17,9 +17,11 @@ __all__ = [
     "HOWS",
     "IMPORT_STATES",
     "KINDS",
+    "ORIENTATIONS",
     "OUTCOMES",
     "SCOPES",
     "STATUSES",
+    "TIERS",
     "USES",
     "VIEWS",
     "Text",
@@ -149,6 +151,23 @@ HOWS = {
     ),
     "prefix": Wording(_("Within the claimed path"), _("The claim covers everything below that path.")),
     "domain": Wording(_("On the claimed domain"), _("The claim covers the domain and its sub-domains.")),
+}
+
+# How strong the evidence is that two pictures are the same.
+TIERS = {
+    "match": Wording(_("The same picture"), _("Perhaps encoded, resized or framed anew.")),
+    "probable": Wording(_("Probably the same picture"), _("Edited, or a picture very much like it.")),
+    "review": Wording(_("A similar picture"), _("It may be another; a person has to look.")),
+}
+# What was done to a picture to look like the claimed one; nothing is not said.
+ORIENTATIONS = {
+    "mirrored": _("It is mirrored."),
+    "rotated 180": _("It stands on its head."),
+    "flipped": _("It is mirrored top to bottom."),
+    "transposed": _("It is turned and mirrored."),
+    "rotated 90": _("It is turned to the left."),
+    "transversed": _("It is turned and mirrored."),
+    "rotated 270": _("It is turned to the right."),
 }
 
 STATUSES = {

@@ -4,11 +4,13 @@ import hashlib
 import io
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image, ImageOps
 from pytest_django import Settings
 
+from optout.embeddings.value import format_embedding
 from optout.hashes import hash_picture
 from optout.words import Decision, SelectorKind, Use
 from registry import live
@@ -107,6 +109,18 @@ def test_hashes_in_json_and_in_arrow_are_answered_alike(claim: Claim) -> None:
     kind = "application/vnd.apache.arrow.stream"
     response = who.client.post("/api/v1/check", sink.getvalue(), content_type=kind, headers=who.headers())
     assert [one["outcome"] for one in answers(response)] == [one["outcome"] for one in found]
+
+
+def test_embeddings_are_asked_about_one_model_at_a_time() -> None:
+    vector = np.zeros(64)
+    vector[0] = 1
+    values = [format_embedding(f"{model}@1", vector) for model in ("one", "other")]
+    who = caller()
+    found = answers(who.post("check", {"items": [{"clip": values[0]}, {"clip": "oce1:nonsense"}]}))
+    assert [one["outcome"] for one in found] == ["unreserved", "error"]
+    assert found[1]["error"]["code"] == "embedding"
+    refused = problem(who.post("check", {"items": [{"clip": value} for value in values]}), 400, "invalid")
+    assert "clip" in refused["fields"]
 
 
 def test_weak_evidence_is_a_flag_unless_it_is_asked_for(anna: Actor) -> None:

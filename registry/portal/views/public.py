@@ -2,18 +2,22 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.translation import gettext as _
-from django.views.decorators.http import require_safe
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_http_methods, require_safe
 
+from optout.errors import BadInput
 from optout.locators import InvalidLocator
 from optout.words import Use
 from registry.errors import Unavailable
-from registry.portal.lookup import explain_invalid, look_up
+from registry.pictures import explain_bad_picture
+from registry.portal.lookup import explain_invalid, look_up, look_up_picture
+from registry.portal.picture_forms import PictureLookupForm
 from registry.portal.words import GRADES, OUTCOMES, USES
 
-__all__ = ["home", "how_it_works", "lookup", "privacy"]
+__all__ = ["home", "how_it_works", "lookup", "lookup_picture", "privacy"]
 
 DEFAULT_USE = Use.AI_TRAIN_GENERATIVE
+_AWAY = _("The registry cannot answer right now. Please try again in a minute.")
 
 
 @require_safe
@@ -37,9 +41,27 @@ def lookup(request: HttpRequest) -> HttpResponse:
             request, "portal/lookup.html", {**context, "problem": explain_invalid(error)}, status=400
         )
     except Unavailable:
-        problem = _("The registry cannot answer right now. Please try again in a minute.")
-        return render(request, "portal/lookup.html", {**context, "away": problem}, status=503)
+        return render(request, "portal/lookup.html", {**context, "away": _AWAY}, status=503)
     return render(request, "portal/lookup.html", {**context, "answer": answer})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def lookup_picture(request: HttpRequest) -> HttpResponse:
+    """What the registry says about a picture, which is hashed in memory and not kept."""
+    if request.method != "POST":
+        return _picture_page(request, PictureLookupForm())
+    form = PictureLookupForm(request.POST, request.FILES)
+    if not form.is_valid():
+        return _picture_page(request, form, status=400)
+    file = form.cleaned_data["picture"]
+    try:
+        answer = look_up_picture(file, file.name, DEFAULT_USE)
+    except BadInput as error:
+        form.add_error("picture", explain_bad_picture(error.code))
+        return _picture_page(request, form, status=400)
+    except Unavailable:
+        return _picture_page(request, form, status=503, away=_AWAY)
+    return _picture_page(request, PictureLookupForm(), answer=answer)
 
 
 @require_safe
@@ -53,6 +75,12 @@ def how_it_works(request: HttpRequest) -> HttpResponse:
 def privacy(request: HttpRequest) -> HttpResponse:
     """What is kept about people, and what is public."""
     return render(request, "portal/privacy.html")
+
+
+def _picture_page(
+    request: HttpRequest, form: PictureLookupForm, *, status: int = 200, **context: object
+) -> HttpResponse:
+    return render(request, "portal/lookup_picture.html", {"form": form, **context}, status=status)
 
 
 def _use(label: str) -> Use:
