@@ -13,6 +13,7 @@ import pytest
 
 from demo import laion
 from demo.people import SETTINGS
+from demo.pictures import COPIES
 from demo.service import ROOT
 
 
@@ -29,9 +30,11 @@ def test_demo_tells_the_whole_story_and_stops_everything(tmp_path: Path) -> None
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert done.stdout.count("✓") == 7
+    assert done.stdout.count("✓") == 10
     assert "'co.uk' is a public suffix" in done.stdout
-    assert "it holds" in done.stdout
+    assert done.stdout.count("The receipt holds.") == 2
+    assert done.stdout.count(" 5 of 5") == len(COPIES)
+    assert _figure(done.stdout, "pictures of others dropped") == "0"
     receipt = json.loads((folder / "filtered" / "receipt.json").read_text())
     assert receipt["payloadType"] == "application/vnd.in-toto+json"
     shards = sorted((folder / "filtered").glob("*.parquet"))
