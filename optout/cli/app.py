@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from optout.cli import check, filtering, hashing, keys, snapshots, verify
+from optout.cli import check, embedding, filtering, hashing, keys, snapshots, verify
 from optout.errors import OptoutError
 
 __all__ = ["app", "main", "run"]
@@ -60,6 +60,7 @@ app.command("check")(check.check)
 app.command("filter")(filtering.filter_command)
 app.command("verify")(verify.verify)
 app.command("hash")(hashing.hash_pictures)
+app.command("embed")(embedding.embed_pictures)
 app.command("keygen")(keys.keygen)
 app.add_typer(snapshots.app, name="snapshot")
 

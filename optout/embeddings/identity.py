@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from optout.errors import BadInput
+from optout.errors import BadInput, cannot_write
 
 __all__ = [
     "ModelRecord",
@@ -144,13 +144,20 @@ def read_settings(path: Path, dimension: int) -> Settings:
 
 
 def write_settings(path: Path, settings: Settings) -> None:
-    """Write the file that `read_settings` reads."""
+    """Write the file that `read_settings` reads.
+
+    Raises:
+        OptoutError: it cannot be written (`unwritable`, `disk_full`, `write_failed`).
+    """
     held: dict[str, Any] = {}
     if settings.thresholds is not None:
         held["thresholds"] = settings.thresholds._asdict()
     if settings.centre is not None:
         held["centre"] = base64.b64encode(settings.centre.astype("<f4").tobytes()).decode()
-    path.write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8")
+    try:
+        path.write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
 def _closest(vectors: F32, start: int) -> float:

@@ -15,7 +15,7 @@ from optout.embeddings.torch_network import choose_device, clip_network, import_
 from optout.embeddings.value import DIMENSION_STEP, MAX_DIMENSION
 from optout.errors import BadInput
 
-__all__ = ["DEFAULT_MODEL", "load_model", "settings_path"]
+__all__ = ["DEFAULT_MODEL", "load_model", "settings_path", "weights_of"]
 
 DEFAULT_MODEL = "ViT-B/32"
 
@@ -57,8 +57,7 @@ def load_model(
         UsageError: what runs it is not installed, or no such precision (`embeddings_not_installed`,
             `unknown_precision`).
     """
-    text = str(spec or os.environ.get(_VARIABLE) or DEFAULT_MODEL)
-    weights, copy_detection = _weights(text)
+    weights, copy_detection = _weights(_named(spec))
     if copy_detection and weights.suffix == ".onnx":
         device = device or "cpu"
         loaded = _load_onnx(weights, device)
@@ -72,9 +71,22 @@ def load_model(
     return EmbeddingModel(_record(weights, loaded), loaded.preparation, loaded.network, size)
 
 
+def weights_of(spec: str | Path | None = None) -> Path:
+    """The file of weights that `load_model` takes for a spec.
+
+    Raises:
+        BadInput: there is none (`unknown_model`).
+    """
+    return _weights(_named(spec))[0]
+
+
 def settings_path(weights: Path) -> Path:
     """Where a model's measured settings are, beside its weights."""
     return weights.with_name(weights.name + ".json")
+
+
+def _named(spec: str | Path | None) -> str:
+    return str(spec or os.environ.get(_VARIABLE) or DEFAULT_MODEL)
 
 
 def _weights(spec: str) -> tuple[Path, bool]:

@@ -11,7 +11,7 @@ from optout.embeddings import format_embedding, load_model, parse_embedding
 from optout.embeddings.identity import Settings, Thresholds, calibrate, write_settings
 from optout.embeddings.loading import settings_path
 from optout.embeddings.torch_network import import_clip, import_torch
-from optout.errors import BadInput, UsageError
+from optout.errors import BadInput, OptoutError, UsageError
 from tests.unit.hashing_support import SHIPPED, encoded
 from tests.unit.model_support import small_clip, small_onnx, small_script
 
@@ -123,7 +123,7 @@ def test_weights_that_make_no_vector(home: Path) -> None:
 def test_bfloat16_is_near(checkpoint: Path) -> None:
     exact, rough = load_model(checkpoint), load_model(checkpoint, precision="bfloat16")
     cosines = (exact.embed(SHIPPED[:4]).astype(np.float64) * rough.embed(SHIPPED[:4])).sum(axis=1)
-    assert cosines.min() > 0.99
+    assert cosines.min() > 0.95
 
 
 @pytest.mark.parametrize("form", ["script", "onnx"])
@@ -176,6 +176,12 @@ def test_settings_that_are_none(home: Path, text: str) -> None:
     with pytest.raises(BadInput, match=r"unmeasured\.pt\.json") as caught:
         load_model(path)
     assert caught.value.code == "bad_model_settings"
+
+
+def test_settings_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(OptoutError, match=r"cannot write .*model\.pt\.json") as caught:
+        write_settings(settings_path(tmp_path / "missing" / "model.pt"), Settings(Thresholds(0.9, 0.8)))
+    assert caught.value.code == "write_failed"
 
 
 def test_calibration_takes_the_closest_strangers() -> None:
