@@ -20,7 +20,6 @@ from PIL import Image
 from optout.embeddings import EmbeddingModel, EmbeddingTable, load_model, make_embedding_table
 from optout.embeddings.exact import ExactSearch
 from optout.embeddings.torch_network import import_clip, import_torch
-from optout.errors import OptoutError
 
 #: Embedding, side, layers, width and patch.
 ARCHITECTURES = {"ViT-B/32": (512, 224, 12, 768, 32), "ViT-L/14": (768, 224, 24, 1024, 14)}
@@ -30,6 +29,8 @@ FILES = 1024
 CLAIMS, QUERIES, DIMENSION, COPIES = 1_000_000, 4096, 768, 1000
 LEAST = 0.96
 _SECONDS = 0.8
+#: What torch.compile and everything after it may take.
+_COMPILING = 75
 
 
 class Clock:
@@ -50,18 +51,27 @@ def main(arguments: list[str]) -> int:
         return 1
     clock = Clock(float(arguments[0]) if arguments else 170.0)
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}\n", flush=True)
-    match_exactly(torch)
     with tempfile.TemporaryDirectory() as home:
-        try:
-            paths = {name: write_checkpoint(Path(home), name) for name in ARCHITECTURES}
-        except OptoutError as error:
-            print(f"embeddings a second: not measured. {error}")
-            return 1
-        eager = {name: embed_at_each_size(name, path) for name, path in paths.items()}
-        embed_files(paths["ViT-B/32"])
-        for name, path in paths.items():
-            embed_compiled(name, path, eager[name], clock)
-    return 0
+        measured = [attempt(name, partial(measure_model, Path(home), name, clock)) for name in ARCHITECTURES]
+    measured.append(attempt("exact matching", partial(match_exactly, torch)))
+    return 0 if all(measured) else 1
+
+
+def attempt(name: str, part: Callable[[], object]) -> bool:
+    """Run a part; when it fails say so and let the next one have what time is left."""
+    try:
+        part()
+    except Exception as error:  # noqa: BLE001 -- whatever this machine lacks
+        print(f"{name}: not measured. {type(error).__name__}: {str(error)[:500]}\n", flush=True)
+        return False
+    return True
+
+
+def measure_model(home: Path, name: str, clock: Clock) -> None:
+    path = write_checkpoint(home, name)
+    eager = embed_at_each_size(name, path)
+    embed_files(name, path)
+    attempt(f"{name} with torch.compile", partial(embed_compiled, name, path, eager, clock))
 
 
 def write_checkpoint(home: Path, name: str) -> Path:
@@ -117,27 +127,23 @@ class ClipLoop:
 
 def embed_compiled(name: str, path: Path, eager: float, clock: Clock) -> None:
     """The same with torch.compile, where time for it is left."""
-    if clock.left() < 30:
-        print(f"{name} with torch.compile: not measured, no time left", flush=True)
+    if clock.left() < _COMPILING:
+        print(f"{name} with torch.compile: not measured, no time left\n", flush=True)
         return
     model = load_model(path, device="cuda", batch=COMPILED_BATCH, compiled=True)
     squares = random_squares(2 * COMPILED_BATCH, model.preparation.side)
     begun = time.perf_counter()
-    try:
-        model.embed_squares(squares)
-    except Exception as error:  # noqa: BLE001 -- whatever its compilers miss on this machine
-        print(f"{name} with torch.compile: {type(error).__name__}: {str(error)[:300]}", flush=True)
-        return
+    model.embed_squares(squares)
     needed = time.perf_counter() - begun
     compiled = a_second(partial(model.embed_squares, squares), len(squares))
     print(
         f"{name}, batches of {COMPILED_BATCH}: {eager:,.0f} pictures/s, with torch.compile {compiled:,.0f} "
-        f"({compiled / eager:.2f} times) after {needed:.0f} s",
+        f"({compiled / eager:.2f} times) after {needed:.0f} s\n",
         flush=True,
     )
 
 
-def embed_files(path: Path) -> None:
+def embed_files(name: str, path: Path) -> None:
     """JPEG files to vectors, decoding included."""
     torch, clip = import_torch(), import_clip()
     files = jpegs(FILES)
@@ -151,7 +157,7 @@ def embed_files(path: Path) -> None:
                 theirs.encode_image(torch.stack(pictures).to("cuda")).cpu()
 
     slow, fast = a_second(plain, len(files) // 4), a_second(lambda: model.embed(files), len(files))
-    print(f"ViT-B/32 from JPEG files of 512 px: clip loop {slow:,.0f}, ours {fast:,.0f} pictures/s "
+    print(f"{name} from JPEG files of 512 px: clip loop {slow:,.0f}, ours {fast:,.0f} pictures/s "
           f"({fast / slow:.2f} times)\n", flush=True)  # fmt: skip
 
 
