@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object
 
 from optout.errors import BadInput
@@ -88,6 +89,8 @@ def train(
     """
     libraries.hush()
     threads = libraries.set_threads(settings.run.threads)
+    # A run before this one in the same process may have had another precision.
+    AcceleratorState._reset_state()
     accelerator = Accelerator(
         mixed_precision=settings.run.precision, gradient_accumulation_steps=settings.optimizer.accumulate
     )

@@ -1,5 +1,6 @@
 """Models with fresh weights: a UNet or a small diffusion transformer, with a small CLIP beside it."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from diffusers import (
 from optout.errors import BadInput, UsageError
 from trainer.models.parts import Parts, Trainee
 from trainer.models.pixels import identity_autoencoder
-from trainer.models.text import learn_tokenizer, load_text, make_text_encoder
+from trainer.models.text import learn_tokenizer, load_text, make_text_encoder, silent_text_encoder
 from trainer.settings import Settings
 
 __all__ = ["from_scratch"]
@@ -67,8 +68,8 @@ def from_scratch(settings: Settings, captions: Sequence[str], tokenizer: Any = N
                 tokenizer=tokenizer,
                 text_encoder_2=text,
                 tokenizer_2=tokenizer,
-                text_encoder_3=None,
-                tokenizer_3=None,
+                text_encoder_3=silent_text_encoder(tokenizer, width=2 * text.config.hidden_size),
+                tokenizer_3=tokenizer,
             )
         return StableDiffusionPipeline(
             vae=vae,
@@ -101,10 +102,10 @@ def _side(settings: Settings, vae: Any) -> int:
     model, side = settings.model, settings.data.resolution // factor
     step = model.patch if model.kind == "dit" else 2 ** (len(model.channels) - 1)
     # Diffusers' pipelines take sides that are multiples of 8.
-    unit = factor * step if factor * step % 8 == 0 else 8 * factor * step
+    unit = math.lcm(8, factor * step)
     smallest = settings.data.bucket_step if settings.data.aspect_buckets else settings.data.resolution
     for name, value in (("data.resolution", settings.data.resolution), ("data.bucket_step", smallest)):
-        if value % (factor * step) or value % 8:
+        if value % unit:
             raise UsageError(
                 f"{name} is {value}; with this model it must be a multiple of {unit}", code="bad_model"
             )

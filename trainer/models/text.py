@@ -7,11 +7,18 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    T5Config,
+    T5EncoderModel,
+)
 
 from optout.errors import BadInput
 
-__all__ = ["Tokenizing", "learn_tokenizer", "load_text", "make_text_encoder"]
+__all__ = ["Tokenizing", "learn_tokenizer", "load_text", "make_text_encoder", "silent_text_encoder"]
 
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 _WORD_END = "</w>"
@@ -84,6 +91,19 @@ def make_text_encoder(tokenizer: Any, *, width: int, layers: int, projected: boo
         pad_token_id=tokenizer.pad_token_id,
     )
     return (CLIPTextModelWithProjection if projected else CLIPTextModel)(config)
+
+
+def silent_text_encoder(tokenizer: Any, *, width: int) -> Any:
+    """A T5 encoder that answers everything with zeros, `width` channels wide.
+
+    StableDiffusion3Pipeline loads only with three text encoders. It takes zeros where the third is left out.
+    """
+    config = T5Config(
+        vocab_size=len(tokenizer), d_model=width, d_kv=1, d_ff=1, num_layers=1, num_heads=1, is_decoder=False
+    )
+    made = T5EncoderModel(config)
+    torch.nn.init.zeros_(made.encoder.final_layer_norm.weight)
+    return made.requires_grad_(False).eval()
 
 
 def load_text(folder: Path, *, projected: bool) -> tuple[Any, Any]:
