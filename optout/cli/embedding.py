@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from optout.embeddings.files import F16, Embedded
+    from optout.embeddings.identity import ModelRecord
 
 __all__ = ["embed_pictures"]
 
@@ -70,7 +71,7 @@ def embed_pictures(
             if progress is not None:
                 progress(1)
     if calibrate:
-        _calibrate(loaded.record.id, weights_of(model), embedded, as_json=as_json)
+        _calibrate(loaded.record, weights_of(model), embedded, as_json=as_json)
     return max(outcome.exit_code if isinstance(outcome, BadInput) else 0 for outcome in embedded)
 
 
@@ -93,7 +94,9 @@ def _show(found: "Embedded", model: str, *, as_json: bool, errors_alone: bool) -
         typer.echo(json.dumps({"path": path, **told}))
 
 
-def _calibrate(model: str, weights: Path, embedded: "Sequence[F16 | BadInput]", *, as_json: bool) -> None:
+def _calibrate(
+    record: "ModelRecord", weights: Path, embedded: "Sequence[F16 | BadInput]", *, as_json: bool
+) -> None:
     """Write the settings beside the weights."""
     import numpy as np
 
@@ -105,10 +108,9 @@ def _calibrate(model: str, weights: Path, embedded: "Sequence[F16 | BadInput]", 
         raise BadInput("none of the pictures could be read", code="bad_reference")
     settings, path = calibrate(np.stack(vectors)), settings_path(weights)
     write_settings(path, settings)
-    thresholds = settings.thresholds
+    measured = record.with_settings(settings)
     if as_json:
-        print_json({"model": model, "settings": str(path), "thresholds": thresholds and thresholds._asdict()})
-    elif thresholds:
-        typer.echo(
-            f"{path}: a match from {thresholds.match:.4f} on, for review from {thresholds.review:.4f} on"
-        )
+        print_json(measured.as_dict() | {"settings": str(path)})
+    else:
+        match, review = measured.thresholds
+        typer.echo(f"{path}: a match from a cosine of {match:.4f} on, for review from {review:.4f} on")

@@ -41,19 +41,28 @@ def build(
             formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
         ),
     ] = None,
+    models: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--model",
+            help="A model's record, from `optout embed --calibrate --json`: its thresholds. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Build a signed snapshot from claim exchange files. The same claims give the same bytes."""
     from optout.cli.claims import ClaimFiles
+    from optout.embeddings.identity import read_record
     from optout.keys import load_private
     from optout.snapshot import build_snapshot, inspect_snapshot
 
     started = time.monotonic()
-    signer = load_private(key)
+    signer, records = load_private(key), [read_record(path) for path in models or ()]
     with ClaimFiles(
         sources, out, skip_bad_rows=skip_bad_rows, grade=Grade(grade), default_owner=default_owner
     ) as claims:
-        build_snapshot(claims, out, private_key=signer, checkpoint=_checkpoint(as_of))
+        build_snapshot(claims, out, private_key=signer, checkpoint=_checkpoint(as_of), models=records)
     facts = inspect_snapshot(out) | {
         "out": str(out),
         "rejected": claims.rejected,

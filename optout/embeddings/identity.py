@@ -8,13 +8,14 @@ import base64
 import binascii
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from optout.embeddings.value import is_model_id
 from optout.errors import BadInput, cannot_write
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Thresholds",
     "calibrate",
     "default_thresholds",
+    "read_record",
     "read_settings",
     "write_settings",
 ]
@@ -30,6 +32,7 @@ __all__ = [
 F32 = npt.NDArray[np.float32]
 
 _ID_DIGITS = 16
+_RECORD = ("id", "name", "weights", "preparation", "dimension", "centre", "thresholds")
 _CHUNK = 1024
 
 
@@ -81,6 +84,11 @@ class ModelRecord:
         """What is written into every embedding: the name and the beginning of the weights' digest."""
         return f"{self.name}@{self.weights[:_ID_DIGITS]}"
 
+    def with_settings(self, settings: Settings) -> "ModelRecord":
+        """The same model with what somebody measured for it."""
+        centre = self.centre if settings.centre is None else settings.centre
+        return replace(self, thresholds=settings.thresholds or self.thresholds, centre=centre)
+
     def as_dict(self) -> dict[str, Any]:
         """The record for manifests and receipts; the centre as its SHA-256."""
         return {
@@ -92,6 +100,24 @@ class ModelRecord:
             "centre": hashlib.sha256(self.centre.astype("<f4").tobytes()).hexdigest(),
             "thresholds": self.thresholds._asdict(),
         }
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A record as `as_dict` makes it, from a JSON file, for the snapshot of claims by that model.
+
+    Raises:
+        BadInput: the file holds none (`bad_model_record`).
+    """
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+        record = {name: held[name] for name in _RECORD}
+        if not is_model_id(record["id"]):
+            raise ValueError(f"{record['id']!r} is not the id of a model")
+        if _thresholds_of(record["thresholds"]) is None:
+            raise ValueError("it has no thresholds")
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BadInput(f"{path} holds no record of a model: {error}", code="bad_model_record") from error
+    return record
 
 
 def default_thresholds(model: str) -> Thresholds:

@@ -155,15 +155,9 @@ def _record(weights: Path, loaded: _Loaded) -> ModelRecord:
             f"{DIMENSION_STEP} up to {MAX_DIMENSION}",
             code="bad_model",
         )
-    settings = read_settings(settings_path(weights), loaded.dimension)
     with weights.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    centre = settings.centre
-    return ModelRecord(
-        loaded.name,
-        digest,
-        str(loaded.preparation),
-        loaded.dimension,
-        settings.thresholds or default_thresholds(loaded.name),
-        np.zeros(loaded.dimension, np.float32) if centre is None else centre,
-    )
+    nothing = np.zeros(loaded.dimension, np.float32)
+    preparation, thresholds = str(loaded.preparation), default_thresholds(loaded.name)
+    record = ModelRecord(loaded.name, digest, preparation, loaded.dimension, thresholds, nothing)
+    return record.with_settings(read_settings(settings_path(weights), loaded.dimension))

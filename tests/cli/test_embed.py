@@ -11,7 +11,10 @@ from PIL import Image
 
 from optout.embeddings import load_model, parse_embedding
 from optout.embeddings.loading import settings_path
-from tests.cli.command_support import Ran
+from optout.engine import Question
+from optout.snapshot import open_snapshot
+from optout.words import Use
+from tests.cli.command_support import Home, Ran
 from tests.unit.hashing_support import SHIPPED
 from tests.unit.model_support import small_clip
 
@@ -76,16 +79,44 @@ def test_calibrating_writes_the_settings_that_the_model_then_has(optout: Command
     before = load_model(checkpoint).record
     ran = optout("embed", home, "--model", checkpoint, "--calibrate", "--json")
     assert ran.code == 0, ran.err
-    told = json.loads(ran.out)
     after = load_model(checkpoint).record
-    assert told == {
-        "model": before.id,
-        "settings": str(settings_path(checkpoint)),
-        "thresholds": after.thresholds._asdict(),
-    }
+    assert json.loads(ran.out) == {**after.as_dict(), "settings": str(settings_path(checkpoint))}
     assert after.id == before.id
     assert after.thresholds != before.thresholds
     assert after.centre.any()
+
+
+def test_a_snapshot_takes_the_thresholds_of_a_record(
+    optout: Command, tmp_path: Path, folder: Path, checkpoint: Path, home: Home
+) -> None:
+    model = load_model(checkpoint)
+    picture = folder / f"a{SHIPPED[0].suffix}"
+    line = json.loads(optout("embed", picture, "--model", checkpoint, "--json").out)
+    claim = {"selector": "clip", "value": line["clip"], "owner": "mara"}
+    claims, record, out = tmp_path / "claims.jsonl", tmp_path / "model.json", tmp_path / "snapshot"
+    claims.write_text(json.dumps(claim))
+    record.write_text(json.dumps({**model.identity, "thresholds": {"match": 0.91, "review": 0.81}}))
+    ran = optout("snapshot", "build", claims, "--key", home.private, "--out", out, "--model", record)
+    assert ran.code == 0, ran.err
+    question = Question(use=Use.AI_TRAIN)
+    (found,) = open_snapshot(out).check([{"clip": line["clip"]}], question)
+    assert found["outcome"] == "denied"
+    assert found["reasons"][0]["threshold"] == pytest.approx(0.09, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "text", ["nothing", "{}", "[1]", '{"id": "a b", "thresholds": {}}', '{"id": "m", "thresholds": null}']
+)
+def test_what_is_no_record(optout: Command, tmp_path: Path, home: Home, text: str) -> None:
+    record, out = tmp_path / "model.json", tmp_path / "snapshot"
+    record.write_text(text)
+    (tmp_path / "claims.jsonl").write_text("")
+    ran = optout(
+        "snapshot", "build", tmp_path / "claims.jsonl", "--key", home.private, "--out", out, "--model", record
+    )
+    assert ran.code == 3
+    assert f"{record} holds no record of a model" in ran.err
+    assert not out.exists()
 
 
 def test_nothing_to_embed(optout: Command, tmp_path: Path, checkpoint: Path) -> None:
