@@ -11,6 +11,7 @@ PARTS = (
     "http",
     "selectors",
     "pictures",
+    "matching",
     "embeddings",
     "training",
 )

@@ -16,7 +16,7 @@ from optout.hamming.found import Found, joined
 from optout.hamming.plan import bucket_bits, chunks_of, masks_of, thresholds_of
 from optout.machine import ones, prefetch
 
-__all__ = ["CHUNKS", "ShortIndex", "fault", "make_index", "search"]
+__all__ = ["CHUNKS", "ShortIndex", "fault", "make_index", "offset_counts", "search"]
 
 U8 = npt.NDArray[np.uint8]
 U32 = npt.NDArray[np.uint32]
@@ -56,6 +56,11 @@ def make_index(code: U64) -> ShortIndex:
     bits = [bucket_bits(chunk, len(distinct)) for chunk in CHUNKS]
     offsets = tuple(_bounds(table, b) for table, b in zip((code, *turned), bits, strict=True))
     return ShortIndex(code, turned, offsets)
+
+
+def offset_counts(distinct: int) -> list[int]:
+    """How many offsets each table of an index of so many distinct codes has."""
+    return [(1 << bucket_bits(chunk, distinct)) + 1 for chunk in CHUNKS]
 
 
 def rotated(code: U64, by: int) -> U64:

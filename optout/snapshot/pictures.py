@@ -15,7 +15,6 @@ from optout.codes import PDQ_DIGITS, PHASH_DIGITS, read_digits, read_fingerprint
 from optout.errors import BadInput, DoesNotHold
 from optout.evidence import Evidence
 from optout.hamming import long, short
-from optout.hamming.plan import Chunk, bucket_bits
 from optout.probes import VIEWS
 from optout.words import SelectorKind
 
@@ -27,6 +26,7 @@ __all__ = [
     "PictureCollector",
     "PictureTable",
     "PictureTables",
+    "phash_files",
     "picture_faults",
     "picture_tables",
 ]
@@ -166,7 +166,9 @@ def _picture_files(entries: _Entries) -> dict[str, Mapping[str, Any]]:
     return {"picture": columns, **_short_files("picture", held.phash)}
 
 
-def _phash_files(entries: _Entries) -> dict[str, Mapping[str, Any]]:
+def phash_files(phash: U64, claim: U32) -> dict[str, Mapping[str, Any]]:
+    """The files of claimed bare pHashes uint64[n], each of the claim uint32[n] beside it."""
+    entries = _bare(phash, np.empty((len(phash), 0), np.uint64), claim)
     held = _distinct([entries.phash, entries.claim], entries)
     return {"phash": {"phash": held.phash, "claim": held.claim}, **_short_files("phash", held.phash)}
 
@@ -183,7 +185,7 @@ def _pdq_files(entries: _Entries) -> dict[str, Mapping[str, Any]]:
 
 _MAKERS = {
     SelectorKind.PICTURE: _picture_files,
-    SelectorKind.PHASH: _phash_files,
+    SelectorKind.PHASH: lambda entries: phash_files(entries.phash, entries.claim),
     SelectorKind.PDQ: _pdq_files,
 }
 
@@ -229,7 +231,7 @@ def picture_tables(files: Mapping[str, Mapping[str, Any]]) -> PictureTables:
     if "pdq" in files:
         held = {name: _read_only(values) for name, values in files["pdq"].items()}
         entries = tuple(_read_only(values) for values in files["pdq.tables"].values())
-        offsets = _split(files, "pdq", long.CHUNKS, len(held["pdq"]))
+        offsets = _split(files, "pdq", long.offset_counts(len(held["pdq"])))
         if len(entries[0]) != len(held["pdq"]):
             raise DoesNotHold("pdq.tables.arrow does not fit pdq.arrow", code="bad_file")
         pdq = PdqTable(long.LongIndex(held["pdq"], entries, offsets), held["claim"])
@@ -240,17 +242,14 @@ def _short_index(files: Mapping[str, Mapping[str, Any]], stem: str, phash: U64) 
     turned = tuple(_read_only(values) for values in files[f"{stem}.turned"].values())
     if len(turned[0]) > len(phash):
         raise DoesNotHold(f"{stem}.turned.arrow does not fit {stem}.arrow", code="bad_file")
-    return short.ShortIndex(phash, turned, _split(files, stem, short.CHUNKS, len(turned[0])))
+    return short.ShortIndex(phash, turned, _split(files, stem, short.offset_counts(len(turned[0]))))
 
 
-def _split(
-    files: Mapping[str, Mapping[str, Any]], stem: str, chunks: Sequence[Chunk], codes: int
-) -> tuple[U32, ...]:
+def _split(files: Mapping[str, Mapping[str, Any]], stem: str, counts: Sequence[int]) -> tuple[U32, ...]:
     """The offsets of each table; how many there are follows from the number of codes."""
-    offsets = _read_only(files[f"{stem}.offsets"]["offset"])
-    ends = np.cumsum([(1 << bucket_bits(chunk, codes)) + 1 for chunk in chunks])
+    offsets, ends = _read_only(files[f"{stem}.offsets"]["offset"]), np.cumsum(counts)
     if len(offsets) != ends[-1]:
-        raise DoesNotHold(f"{stem}.offsets.arrow does not fit {codes} codes", code="bad_file")
+        raise DoesNotHold(f"{stem}.offsets.arrow does not fit {stem}.arrow", code="bad_file")
     return tuple(np.split(offsets, ends[:-1]))
 
 
