@@ -5,11 +5,12 @@ from contextlib import contextmanager
 
 from django.db import connection
 
-__all__ = ["BUILDING", "HASHING", "IMPORTING", "session_lock"]
+__all__ = ["BUILDING", "EMBEDDING", "HASHING", "IMPORTING", "session_lock"]
 
 BUILDING = 0x736E6170  # "snap"
 IMPORTING = 0x696D7074  # "impt"
 HASHING = 0x68617368  # "hash"
+EMBEDDING = 0x656D6264  # "embd"
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import pyarrow.csv
 from django.db import connection
 
 from optout.exchange import CLAIM_SCHEMA
-from optout.words import SelectorKind, Use
+from optout.words import CONTENT_KINDS, SelectorKind, Use
 
 __all__ = ["stream_claims"]
 
@@ -18,7 +18,7 @@ BLOCK_BYTES = 8 << 20
 _COVERED = np.array([int(Use(named).covered) for named in range(32)], np.uint8)
 
 #: Of a claim that the flood guard holds these are silent.
-_FLOODING = ", ".join(str(int(kind)) for kind in (SelectorKind.PICTURE, SelectorKind.PHASH, SelectorKind.PDQ))
+_FLOODING = ", ".join(str(int(kind)) for kind in CONTENT_KINDS - {SelectorKind.SHA256, SelectorKind.MD5})
 
 # A held denial goes on speaking while its case is open (ClaimQuerySet.speaking).
 _QUERY = """

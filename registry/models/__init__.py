@@ -2,6 +2,7 @@
 
 from registry.models.claims import Claim, ClaimQuerySet, Selector, selector_digest
 from registry.models.domains import DomainProof
+from registry.models.embedding_models import ClipModel
 from registry.models.events import ClaimEvent
 from registry.models.idempotency import IdempotencyRecord
 from registry.models.imports import Import, ImportRejection
@@ -15,6 +16,7 @@ __all__ = [
     "Claim",
     "ClaimEvent",
     "ClaimQuerySet",
+    "ClipModel",
     "DomainProof",
     "IdempotencyRecord",
     "Import",

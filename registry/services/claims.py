@@ -13,15 +13,17 @@ from optout.exchange import validate_selector
 from optout.words import Decision, SelectorKind, Use
 from registry.actor import Actor
 from registry.errors import Conflict, Forbidden, InvalidInput, NotFound
-from registry.models import Claim, ClaimEvent, Party, Selector, User
+from registry.models import Claim, ClaimEvent, Party, Selector, Upload, User
 from registry.services import flood
 from registry.services.domains import grade_of, hosts_of_others, provers, selector_host
 from registry.services.events import record_event, waits
 
 __all__ = [
     "MOST_SELECTORS",
+    "add_selectors",
     "hold_claim",
     "hold_for_flood",
+    "lock_claim",
     "register_claim",
     "release_claim",
     "withdraw_claim",
@@ -148,6 +150,37 @@ def hold_for_flood(claim: Claim, reason: str) -> None:
     claim.status, claim.hold, claim.hold_reason = Claim.Status.HELD, Claim.Hold.FLOOD, reason[:500]
     claim.save(update_fields=["status", "hold", "hold_reason"])
     record_event(claim, ClaimEvent.Type.HELD, application="flood-guard")
+
+
+def add_selectors(
+    upload: Upload, claim: Claim, pairs: list[tuple[SelectorKind, str]], *, application: str
+) -> None:
+    """Add selectors made of an upload to its claim, with the event.
+
+    Belongs in a transaction that holds the claim's lock. Those that the claim has already are left out; when
+    it has all of them, there is no event.
+    """
+    rows = Selector.of(claim, pairs)
+    held = set(claim.selectors.filter(digest__in=[row.digest for row in rows]).values_list("kind", "digest"))
+    fresh = [row for row in rows if (row.kind, row.digest) not in held]
+    if not fresh:
+        return
+    Selector.objects.bulk_create(fresh)
+    record_event(
+        claim,
+        ClaimEvent.Type.EXTENDED,
+        party=claim.party,
+        user=upload.user,
+        key=upload.key,
+        application=application,
+        request_id=upload.request_id,
+        selectors=fresh,
+    )
+
+
+def lock_claim(upload: Upload) -> Claim:
+    """The claim of an upload, held until the transaction ends."""
+    return Claim.objects.select_for_update(of=("self",)).select_related("party").get(pk=upload.claim_id)
 
 
 def release_claim(*, operator: User, claim: Claim, request_id: str = "") -> Claim:

@@ -13,15 +13,15 @@ from optout.words import SelectorKind
 from registry import storage
 from registry.loading import RETRYABLE
 from registry.locks import HASHING, session_lock
-from registry.models import Claim, ClaimEvent, Selector, Upload
+from registry.models import Claim, Upload
 from registry.pictures import explain_bad_picture
 from registry.services import flood
-from registry.services.claims import hold_for_flood
+from registry.services.claims import add_selectors, hold_for_flood, lock_claim
 from registry.services.embedding import want_embedding
-from registry.services.events import record_event, waits
+from registry.services.events import waits
 from registry.services.pictures import clear_stored
 
-__all__ = ["MOST_ATTEMPTS", "add_selectors", "hash_upload", "park_upload"]
+__all__ = ["MOST_ATTEMPTS", "hash_upload", "park_upload"]
 
 #: After so many workers that died or were stopped over it, a picture is put aside.
 MOST_ATTEMPTS = 4
@@ -77,32 +77,6 @@ def park_upload(upload: Upload, code: str, reason: str) -> None:
             clear_stored(upload)
 
 
-def add_selectors(
-    upload: Upload, claim: Claim, pairs: list[tuple[SelectorKind, str]], *, application: str
-) -> None:
-    """Add selectors made of an upload to its claim, with the event.
-
-    Belongs in a transaction that holds the claim's lock. Those that the claim has already are left out; when
-    it has all of them, there is no event.
-    """
-    rows = Selector.of(claim, pairs)
-    held = set(claim.selectors.filter(digest__in=[row.digest for row in rows]).values_list("kind", "digest"))
-    fresh = [row for row in rows if (row.kind, row.digest) not in held]
-    if not fresh:
-        return
-    Selector.objects.bulk_create(fresh)
-    record_event(
-        claim,
-        ClaimEvent.Type.EXTENDED,
-        party=claim.party,
-        user=upload.user,
-        key=upload.key,
-        application=application,
-        request_id=upload.request_id,
-        selectors=fresh,
-    )
-
-
 def _begin(upload: Upload) -> bool:
     """Count the attempt; False when the upload was finished meanwhile or has had all its attempts."""
     waiting = Upload.objects.waiting().filter(pk=upload.pk)
@@ -135,7 +109,7 @@ def _record(upload: Upload, picture: Picture, fingerprint: str) -> None:
     """Selectors, event and state in one transaction, once; then the picture is no longer needed."""
     flooding = flood.reason_of([(SelectorKind.PICTURE, fingerprint)], upload.party)
     with waits(), transaction.atomic():
-        claim = _locked_claim(upload)
+        claim = lock_claim(upload)
         current = Upload.objects.select_for_update().get(pk=upload.pk)
         if current.state != Upload.State.HASHING:
             return
@@ -156,10 +130,6 @@ def _record(upload: Upload, picture: Picture, fingerprint: str) -> None:
         current.save()
         if current.embedding != Upload.Embedding.QUEUED and not current.keep:
             transaction.on_commit(lambda: clear_stored(current), robust=True)
-
-
-def _locked_claim(upload: Upload) -> Claim:
-    return Claim.objects.select_for_update(of=("self",)).select_related("party").get(pk=upload.claim_id)
 
 
 def _forget(upload: Upload) -> None:

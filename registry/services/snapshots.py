@@ -18,7 +18,7 @@ from optout.snapshot import Manifest, build_delta, build_snapshot
 from registry.changes import changes_after
 from registry.identifiers import uuid7
 from registry.locks import BUILDING, session_lock
-from registry.models import ClaimEvent, SnapshotRecord
+from registry.models import ClaimEvent, ClipModel, SnapshotRecord
 from registry.snapshot_store import (
     KEPT,
     fetch_snapshot,
@@ -148,6 +148,7 @@ def _write_base(directory: Path, checkpoint: dict[str, Any], latest: SnapshotRec
         private_key=signing_key(),
         checkpoint=checkpoint,
         previous=latest.digest if latest is not None else None,
+        models=_models(),
     )
 
 
@@ -160,7 +161,13 @@ def _write_delta(directory: Path, checkpoint: dict[str, Any], before: Path, sinc
         directory,
         private_key=signing_key(),
         checkpoint=checkpoint,
+        models=_models(),
     )
+
+
+def _models() -> list[Any]:
+    """The records of the models that embedded pictures here."""
+    return list(ClipModel.objects.order_by("identifier").values_list("record", flat=True))
 
 
 def _publish(record: SnapshotRecord, directory: Path) -> None:
