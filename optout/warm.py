@@ -3,6 +3,7 @@
 The machine code is kept on disk, so that whatever runs next, in however many processes, only loads it.
 """
 
+import io
 import tempfile
 from pathlib import Path
 
@@ -53,8 +54,9 @@ def load() -> None:
 
 
 def warm() -> None:
-    """Build, open, ask and filter the smallest data with every kind of selector in it."""
+    """Build, open, ask and filter the smallest data with every kind of selector in it, and hash a picture."""
     load()
+    _hash_pictures()
     key = PrivateKey(Ed25519PrivateKey.generate())
     with tempfile.TemporaryDirectory() as home:
         rows, directory = Path(home, "rows.parquet"), Path(home, "snapshot")
@@ -63,6 +65,23 @@ def warm() -> None:
         snapshot = open_snapshot(directory)
         question = Question(use=Use.AI_TRAIN)
         filter_dataset(rows, Path(home, "out"), snapshot=snapshot, question=question, key=key)
+
+
+def _hash_pictures() -> None:
+    """Two pictures that go through all of the hashing, where what decodes them is installed."""
+    try:
+        from PIL import Image
+    except ImportError:
+        return
+    from optout.hashes import hash_probes
+
+    for form, gray in (
+        ("JPEG", np.add.outer(np.arange(60), np.arange(80)) % 9 * 28),
+        ("PNG", np.zeros((40, 40))),
+    ):
+        file = io.BytesIO()
+        Image.fromarray(gray.astype(np.uint8)).save(file, form, progressive=True)
+        hash_probes(file.getvalue(), name="warm")
 
 
 def _claims() -> pa.Table:

@@ -25,8 +25,9 @@ _GRID = 64
 _LEAST_SIDE = 5
 _GOOD_ENOUGH = 90
 
-#: How far pdqhash's sums in 32 bits may be from exact ones, times the square root of the longer side: more
-#: than twice the largest that was seen (docs/hashing.md) in pictures up to the longest side below.
+#: How far pdqhash's sums in 32 bits may be from ours, times the square root of the longer side: more than the
+#: largest seen in any pixel or coefficient of 3,200 pictures (docs/adr/0010-picture-hashing.md), and ten times
+#: what was seen to change the gap that decides.
 _PIXEL_ERROR = 1e-4
 _COEFFICIENT_ERROR = 2e-4
 _LONGEST_MEASURED = 10_000
