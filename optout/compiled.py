@@ -1,5 +1,7 @@
 """The decorator of every compiled function of the library, and where their machine code is kept."""
 
+# mypy: disable-error-code="no-untyped-call,misc"
+
 import hashlib
 import os
 import tempfile
@@ -32,6 +34,7 @@ def _choose_cache() -> None:
 _choose_cache()
 
 from numba import njit  # noqa: E402 -- once the cache is chosen
+from numba.core.caching import IndexDataCacheFile  # noqa: E402
 from numba.extending import intrinsic  # noqa: E402
 
 
@@ -70,8 +73,27 @@ def inlined(function: Callable[..., Any]) -> Any:
     return _stamped(njit(cache=True, nogil=True, forceinline=True)(function))
 
 
+class _InstalledFirst(IndexDataCacheFile):
+    """What was compiled at installation, beside the source, and else the cache of one's own."""
+
+    def __init__(self, own: Any, installed: Path) -> None:
+        base = own._index_name.removesuffix(".nbi")
+        super().__init__(own._cache_path, base, _STAMP)
+        self._installed = IndexDataCacheFile(str(installed), base, _STAMP)
+
+    def load(self, key: Any) -> Any:
+        found = self._installed.load(key)
+        return super().load(key) if found is None else found
+
+
 def _stamped(dispatcher: Any) -> Any:
-    dispatcher._cache._cache_file._source_stamp = _STAMP
+    own = dispatcher._cache._cache_file
+    installed = Path(dispatcher.py_func.__code__.co_filename).parent / "__pycache__"
+    if Path(own._cache_path) == installed:
+        own._source_stamp = _STAMP
+    else:
+        # Somebody who may not write there need not compile again what the installation did.
+        dispatcher._cache._cache_file = _InstalledFirst(own, installed)
     return dispatcher
 
 

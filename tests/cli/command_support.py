@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+import optout
 from optout import keys
 from optout.exchange import read_claims
 from optout.snapshot import build_snapshot
@@ -96,5 +98,15 @@ def start(*arguments: object, command: Sequence[str] = COMMAND, **options: Any) 
 
 
 def finish(process: subprocess.Popen[str]) -> Ran:
-    out, err = process.communicate(timeout=120)
+    # Long enough for a busy machine; a test that takes this long on an idle one hangs.
+    out, err = process.communicate(timeout=280)
     return Ran(process.returncode, out, err)
+
+
+def copy_compiled(package: Path) -> None:
+    """Put the machine code of our sources beside the same sources in `package`."""
+    sources = Path(optout.__file__).parent
+    for path in sources.rglob("__pycache__/*.nb[ci]"):
+        copy = package / path.relative_to(sources)
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(path, copy)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import optout
-from tests.cli.command_support import Home, Ran, finish, start
+from tests.cli.command_support import Home, Ran, copy_compiled, finish, start
 from tests.server.serving import as_nobody
 
 LOOK = "import os, optout.compiled; print(os.environ.get('NUMBA_CACHE_DIR', ''))"
@@ -27,13 +27,16 @@ def place() -> Iterator[Path]:
         (folder / name).chmod(0o777)
     package = folder / "site" / "optout"
     shutil.copytree(Path(optout.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
-    folders = [package, *(path for path in package.rglob("*") if path.is_dir())]
-    for path in folders:
-        path.chmod(0o555)
+    set_modes(package, 0o555)
     yield folder
-    for path in folders:
-        path.chmod(0o755)
+    set_modes(package, 0o755)
     shutil.rmtree(folder)
+
+
+def set_modes(package: Path, mode: int) -> None:
+    """Of a folder and all folders below it."""
+    for path in [package, *(path for path in package.rglob("*") if path.is_dir())]:
+        path.chmod(mode)
 
 
 @pytest.fixture
@@ -67,6 +70,25 @@ def test_without_a_home_the_command_works_and_compiles_once(home: Home, place: P
     assert folder.stat().st_mode & 0o777 == 0o700
     assert list(folder.rglob("*.nbi"))
     assert chosen(run("-c", LOOK)) == str(folder)
+
+
+@pytest.mark.slow
+def test_what_the_installation_compiled_is_not_compiled_again(home: Home, place: Path, run: Run) -> None:
+    """As after an installation by root and a first use: compiled code lies beside the source, read-only."""
+    package = place / "site" / "optout"
+    ran = finish(start("-m", "optout.warm", command=[sys.executable]))
+    assert ran.code == 0, ran.err
+    set_modes(package, 0o755)
+    copy_compiled(package)
+    set_modes(package, 0o555)
+    snapshot = shutil.copytree(home.snapshot, place / "snapshot")
+    for path in (snapshot, *snapshot.rglob("*")):
+        path.chmod(0o755)
+    asked = ("-m", "optout", "check", "https://one.example/a.jpg", "--snapshot", snapshot, "--json")
+    ran = run(*asked, home=str(place / "home"), NUMBA_DEBUG_CACHE="1")
+    assert "data loaded from" in ran.out, ran.err
+    assert "saved to" not in ran.out
+    assert '"denied"' in ran.out
 
 
 def test_a_home_or_a_choice_of_ones_own_comes_first(place: Path, run: Run) -> None:
