@@ -125,9 +125,9 @@ class Parts:
             yield made
         finally:
             self.trainee.train()
-            if self._encoder is not None:
-                # Copies do their work; these only take room.
-                for part in (made.vae, made.text_encoder):
+            for part, working in ((made.vae, self._encoder), (made.text_encoder, self.trainee.text)):
+                if working is not None and part is not working:
+                    # A copy does its work; this one only takes room.
                     part.to("cpu")
 
     @property
