@@ -12,6 +12,7 @@ PARTS = (
     "selectors",
     "pictures",
     "matching",
+    "tars",
     "embeddings",
     "training",
 )

@@ -1,5 +1,6 @@
 """What the benchmarks share: one core, medians, generated data, and a report with aims beside figures."""
 
+import gc
 import os
 import resource
 import statistics
@@ -111,6 +112,8 @@ def in_rounds(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[st
     spent: dict[str, list[Spent]] = {name: [] for name in works}
     for _ in range(rounds):
         for name, work in works.items():
+            # What one work leaves behind is not for the next to sweep up.
+            gc.collect()
             cpu, clock = time.process_time(), time.perf_counter()
             work()
             spent[name].append(Spent(time.process_time() - cpu, time.perf_counter() - clock))

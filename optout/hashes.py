@@ -41,6 +41,7 @@ __all__ = [
     "is_evidence",
     "is_plain_phash",
     "parse_fingerprint",
+    "picture_probes",
 ]
 
 
@@ -82,6 +83,15 @@ def hash_probes(source: str | Path | bytes, *, name: str = "", row: int = 0) -> 
     data, name = _load(source, name)
     hashed = _hash_views(decode_luma(data, name))
     return _picture(data, hashed), PictureProbes.joined([_probes(one, row) for one in hashed])
+
+
+def picture_probes(data: bytes, *, name: str) -> PictureProbes:
+    """The probes alone, as those of item 0, of the bytes of a file: for whoever needs no digests.
+
+    Raises:
+        BadInput: as `hash_picture`.
+    """
+    return PictureProbes.joined([_probes(one, 0) for one in _hash_views(decode_luma(data, name))])
 
 
 def _load(source: str | Path | bytes, name: str) -> tuple[bytes, str]:

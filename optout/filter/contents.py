@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import PurePosixPath
+from itertools import starmap
 from typing import NamedTuple
 
 from optout.errors import BadInput
@@ -18,7 +18,6 @@ _PICTURES = frozenset(
     "jpg jpeg jpe jfif png webp gif bmp tif tiff avif jp2 j2k heic heif jxl svg ppm pgm ico".split()
 )
 _CHUNK = 8 << 20
-_DIGESTS = {SelectorKind.SHA256, SelectorKind.MD5}
 
 
 class Content(NamedTuple):
@@ -28,7 +27,7 @@ class Content(NamedTuple):
         name: what messages call it.
         size: its bytes.
         read: gives the bytes from one place to another.
-        picture: whether it is to be hashed as a picture; otherwise only its digests are taken.
+        picture: whether it should be a picture.
     """
 
     name: str
@@ -38,74 +37,74 @@ class Content(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What there is to compare files with: claimed digests, claimed hashes of pictures."""
+    """What of a file there is something to compare with: digests, hashes of pictures."""
 
-    digests: bool
+    sha256: bool
+    md5: bool
     hashes: bool
 
 
 def wanted_by(snapshot: Snapshot) -> Wanted:
     """What the snapshot has something to compare with."""
-    return Wanted(
-        any(_DIGESTS & segment.tables.keys() for segment in snapshot.segments),
-        any(table is not None for segment in snapshot.segments for table in segment.pictures),
-    )
+    kinds = {kind for segment in snapshot.segments for kind in segment.tables}
+    hashes = any(table is not None for segment in snapshot.segments for table in segment.pictures)
+    return Wanted(SelectorKind.SHA256 in kinds, SelectorKind.MD5 in kinds, hashes)
 
 
 class Seen(NamedTuple):
     """What was seen.
 
     Attributes:
-        sha256, md5: of the bytes, in hex.
+        sha256, md5: of the bytes, in hex; None where they are not wanted.
         probes: its hashes in every orientation, as those of item 0; None of what was not hashed.
         broken: why a picture cannot be judged, or "".
     """
 
-    sha256: str
-    md5: str
+    sha256: str | None
+    md5: str | None
     probes: PictureProbes | None
     broken: str
 
 
 def is_picture(name: str) -> bool:
     """Whether a file of that name should be a picture."""
-    return PurePosixPath(name).suffix[1:].lower() in _PICTURES
+    return name.rpartition(".")[2].lower() in _PICTURES
 
 
-def look(content: Content) -> Seen:
-    """Digests and hashes of one file.
+def look(content: Content, wanted: Wanted) -> Seen:
+    """What is wanted of one file.
 
     Raises:
         BadInput: nothing that decodes pictures is installed (`pictures_not_installed`).
     """
-    if not content.picture:
-        return _digests(content, "")
-    from optout.hashes import hash_probes
-    from optout.hashing.decode import MAX_BYTES
+    probes, broken = None, ""
+    if content.picture and wanted.hashes:
+        from optout.hashes import picture_probes
+        from optout.hashing.decode import MAX_BYTES
 
-    try:
-        # One byte too many is enough to be told that it is too large.
-        picture, probes = hash_probes(content.read(0, min(content.size, MAX_BYTES + 1)), name=content.name)
-    except BadInput as error:
-        if error.code == "pictures_not_installed":
-            raise
-        return _digests(content, str(error))
-    return Seen(picture.sha256, picture.md5, probes, "")
+        try:
+            # One byte too many is enough to be told that it is too large.
+            data = content.read(0, min(content.size, MAX_BYTES + 1))
+            probes = picture_probes(data, name=content.name)
+        except BadInput as error:
+            if error.code == "pictures_not_installed":
+                raise
+            broken = str(error)
+    sha256 = _digest(content, hashlib.sha256()) if wanted.sha256 else None
+    md5 = _digest(content, hashlib.md5(usedforsecurity=False)) if wanted.md5 else None
+    return Seen(sha256, md5, probes, broken)
 
 
-def _digests(content: Content, broken: str) -> Seen:
-    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+def _digest(content: Content, digest: "hashlib._Hash") -> str:
     for start in range(0, content.size, _CHUNK):
-        part = content.read(start, min(start + _CHUNK, content.size))
-        sha256.update(part)
-        md5.update(part)
-    return Seen(sha256.hexdigest(), md5.hexdigest(), None, broken)
+        digest.update(content.read(start, min(start + _CHUNK, content.size)))
+    return digest.hexdigest()
 
 
-def look_at_all(contents: Iterable[Content], threads: int) -> Iterator[Seen]:
-    """What `contents` are, in their order; the libraries let several threads hash at once."""
+def look_at_all(contents: Iterable[tuple[Content, Wanted]], threads: int) -> Iterator[Seen]:
+    """What is wanted of `contents`, in their order; the libraries let several threads hash at once."""
     if threads <= 1:
-        yield from map(look, contents)
+        yield from starmap(look, contents)
         return
     with ThreadPoolExecutor(threads) as pool:
-        yield from pool.map(look, contents)
+        yield from pool.map(lambda pair: look(*pair), contents)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -119,13 +120,20 @@ def read_json(content: bytes, wanted: ColumnNames) -> dict[str, str] | None:
     if not isinstance(stated, dict):
         return None
     said = {}
-    for role in ROLES:
-        named = getattr(wanted, role)
-        names = (named,) if named else KNOWN[role]
-        value = next((stated[name] for name in names if name in stated), None)
-        if isinstance(value, str):
-            said[role] = value
+    for role, names in _names(wanted):
+        for name in names:
+            if name in stated:
+                if isinstance(stated[name], str):
+                    said[role] = stated[name]
+                break
     return said
+
+
+@lru_cache
+def _names(wanted: ColumnNames) -> list[tuple[str, tuple[str, ...]]]:
+    """What may be the name of each role."""
+    named = ((role, getattr(wanted, role)) for role in ROLES)
+    return [(role, (name,) if name else KNOWN[role]) for role, name in named]
 
 
 def require_urls(samples: Sequence[Sample]) -> None:
@@ -164,17 +172,16 @@ def _look(job: Job, samples: Sequence[Sample]) -> list[list[Seen]]:
 
     A sample that nothing else identifies is known by its digest.
     """
-    digests, pictures = wanted_by(job.snapshot)
-    contents = [
-        [
-            content._replace(picture=content.picture and pictures)
-            for content in sample.contents
-            if digests or (pictures and content.picture) or not sample.identified
-        ]
+    wanted = wanted_by(job.snapshot)
+    at_least = wanted._replace(sha256=True)
+    pairs = [
+        [(content, wanted if sample.identified else at_least) for content in sample.contents]
+        if any(wanted) or not sample.identified
+        else []
         for sample in samples
     ]
-    seen = look_at_all((content for each in contents for content in each), job.threads)
-    return [[next(seen) for _ in each] for each in contents]
+    seen = look_at_all((pair for each in pairs for pair in each), job.threads)
+    return [[next(seen) for _ in each] for each in pairs]
 
 
 def _judge(job: Job, samples: Sequence[Sample], seen: list[list[Seen]], first: int) -> Judged:
@@ -188,8 +195,8 @@ def _judge(job: Job, samples: Sequence[Sample], seen: list[list[Seen]], first: i
         text=pa.array([row.text for row in rows], pa.large_binary()),
         sha256=pa.array([row.sha256 for row in rows], pa.large_binary()),
         md5=pa.array([row.md5 for row in rows], pa.large_binary()),
-        own_sha256=pa.array([one and one.sha256 for one in flat], pa.large_string()),
-        own_md5=pa.array([one and one.md5 for one in flat], pa.large_string()),
+        own_sha256=pa.array([one.sha256 if one else None for one in flat], pa.large_string()),
+        own_md5=pa.array([one.md5 if one else None for one in flat], pa.large_string()),
         url_optional=True,
         pictures=PictureProbes.joined(
             [one.probes.of_row(row) for row, one in enumerate(flat) if one and one.probes is not None]

@@ -96,10 +96,12 @@ def _look(job: Job, batch: pa.RecordBatch, found: Found, first: int) -> Iterator
     """What is seen of each row's picture; None where the row has none, nothing where none are looked at."""
     if not looks_at_pictures(job, found):
         return
-    hashes = wanted_by(job.snapshot).hashes
+    wanted = wanted_by(job.snapshot)
+    if not any(wanted):
+        wanted = wanted._replace(sha256=True)
     octets, lies_elsewhere = _octets(batch.column(found.image))
     contents = [
-        Content(f"the picture of row {first + row}", len(body), partial(_part, body), hashes)
+        (Content(f"the picture of row {first + row}", len(body), partial(_part, body), picture=True), wanted)
         for row, body in enumerate(octets)
         if body is not None
     ]
@@ -109,7 +111,7 @@ def _look(job: Job, batch: pa.RecordBatch, found: Found, first: int) -> Iterator
             yield next(seen)
         elif lies_elsewhere[row]:
             yield Seen(
-                "", "", None, f"the picture of row {first + row} lies elsewhere: only its path is here"
+                None, None, None, f"the picture of row {first + row} lies elsewhere: only its path is here"
             )
         else:
             yield None
@@ -140,8 +142,8 @@ def _pictures(seen: list[Seen | None]) -> dict[str, Any]:
     ]
     broken = [ItemError.PICTURE if one is not None and one.broken else ItemError.OK for one in seen]
     return {
-        "own_sha256": pa.array([one.sha256 or None if one else None for one in seen], pa.string()),
-        "own_md5": pa.array([one.md5 or None if one else None for one in seen], pa.string()),
+        "own_sha256": pa.array([one.sha256 if one else None for one in seen], pa.string()),
+        "own_md5": pa.array([one.md5 if one else None for one in seen], pa.string()),
         "pictures": PictureProbes.joined(probes),
         "errors": np.array(broken, np.uint8),
     }

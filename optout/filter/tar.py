@@ -113,7 +113,7 @@ def _members(content: mmap.mmap, name: str) -> list[Member]:
     while fault == Fault.MORE:
         table = np.empty((_ROWS, 9), np.int64)
         found, position, code = walk(data, position, table)
-        members += (_member(content, row, name) for row in table[:found].tolist())
+        members += [_member(content, row, name) for row in table[:found].tolist()]
         fault = Fault(code)
     # The map can only be closed when nothing looks at it any more.
     del data
@@ -130,18 +130,15 @@ def _member(content: mmap.mmap, row: list[int], archive: str) -> Member:
     if prefix_length:
         raw = content[prefix_at : prefix_at + prefix_length] + b"/" + raw
     name = raw.decode("utf-8", "surrogateescape")
-    if name.startswith("/") or "\0" in name or not name or (".." in name and ".." in name.split("/")):
+    if not name or name[0] == "/" or "\0" in name or (".." in name and ".." in name.split("/")):
         raise BadInput(
             f"{archive}: member {name[:200]!a} at byte {start} would be unpacked outside of the data",
             code="unsafe_path",
         )
-    return Member(name, start, data, size, end, _what(kind, name))
-
-
-def _what(kind: int, name: str) -> str:
-    if kind == _DIRECTORY or (kind == 0 and name.endswith("/")):
-        return "directory"
-    return "file" if kind in _REGULAR else "other"
+    what = "file" if kind in _REGULAR else "other"
+    if kind == _DIRECTORY or (kind == 0 and name[-1] == "/"):
+        what = "directory"
+    return Member(name, start, data, size, end, what)
 
 
 def copy_spans(source: int, spans: Iterable[tuple[int, int]], out: Path) -> None:

@@ -14,8 +14,6 @@ from optout.filter.tar import Archive, Member
 
 __all__ = ["Group", "group_members", "row_key", "samples_of"]
 
-#: As webdataset splits names: the key ends at the first dot after the last slash.
-_NAME = re.compile(r"((?:.*/|)[^.]+)[.]([^/]*)", re.DOTALL)
 _META = re.compile(r"__[^/]*__(/|$)")
 _WORDS = TEXTS | {"json", "cls", "url"}
 
@@ -31,17 +29,21 @@ def group_members(members: list[Member]) -> tuple[list[Group], list[Member]]:
     """Neighbouring members of one key make a sample; what has no key belongs to none."""
     groups: list[Group] = []
     stray = []
+    last = None
     for member in members:
         if member.kind == "directory":
             continue
-        match = None if _META.match(member.name) else _NAME.fullmatch(member.name)
-        if match is None:
+        # As webdataset splits names: the key ends at the first dot after the last slash.
+        start = member.name.rfind("/") + 1
+        dot = member.name.find(".", start)
+        if dot <= start or ("__" in member.name and _META.match(member.name)):
             stray.append(member)
             continue
-        key, extension = match[1], match[2].lower()
-        if not groups or groups[-1].key != key:
+        key = member.name[:dot]
+        if key != last:
             groups.append(Group(key, []))
-        groups[-1].members.append((extension, member))
+            last = key
+        groups[-1].members.append((member.name[dot + 1 :].lower(), member))
     return groups, stray
 
 
@@ -82,17 +84,15 @@ def _require_partners(samples: list[Sample]) -> None:
 def _gather(job: Job, archive: Archive, group: Group, sample: Sample) -> None:
     """Note what the members say."""
     for extension, member in group.members:
-        name = ascii_name(member.name)
         if member.kind != "file":
-            sample.fail(ItemError.MEMBER, f"{name} is a link or a device, not a file")
+            sample.fail(ItemError.MEMBER, f"{ascii_name(member.name)} is a link or a device, not a file")
         elif extension == "json":
             stated = read_json(archive.read(member), job.settings.columns)
             if stated is None:
-                sample.fail(ItemError.MEMBER, f"{name} is not a JSON object")
+                sample.fail(ItemError.MEMBER, f"{ascii_name(member.name)} is not a JSON object")
             sample.take(stated or {})
         elif extension in TEXTS:
             sample.text = archive.read(member)
         elif extension.rpartition(".")[2] not in _WORDS:
-            picture = is_picture(member.name)
-            reader = partial(archive.read, member)
-            sample.contents.append(Content(name, member.size, reader, picture))
+            picture, reader = is_picture(extension), partial(archive.read, member)
+            sample.contents.append(Content(ascii_name(member.name), member.size, reader, picture))

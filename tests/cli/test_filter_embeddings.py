@@ -21,7 +21,8 @@ ROWS, DIMENSION = 300, 128
 
 
 def unit(vectors: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True), np.float64)
+    scaled: npt.NDArray[np.float64] = vectors / np.asarray(np.linalg.norm(vectors, axis=-1, keepdims=True))
+    return scaled
 
 
 VECTORS = unit(np.random.default_rng(7).normal(size=(ROWS, DIMENSION)))
@@ -31,7 +32,7 @@ def near(vector: npt.NDArray[Any], cosine: float) -> npt.NDArray[Any]:
     """A vector with that cosine to a unit one."""
     other = np.roll(vector, 1)
     other = unit(other - (other @ vector) * vector)
-    return cosine * vector + np.sqrt(1 - cosine**2) * other
+    return np.asarray(cosine * vector + np.sqrt(1 - cosine**2) * other)
 
 
 @pytest.fixture(scope="module")
