@@ -1,5 +1,6 @@
 """`trainer audit`: models that draw copies are caught, with the pictures side by side."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from optout import keys
 from optout.hashes import hash_picture
 from tests.cli.command_support import build
 from tests.trainer.support import Ran, tiny, write_receipt, write_tar
+from tests.unit.model_support import small_clip
 from trainer.cli.app import run
 
 Command = Callable[..., Ran]
@@ -133,6 +135,24 @@ def test_a_copy_of_a_claimed_work_is_caught(
     )
     assert (out / found["shown"]).is_file()
     assert found["distance"] <= found["threshold"]
+
+
+@pytest.mark.slow
+def test_embeddings_are_compared_where_a_model_is_named(
+    trainer: Command, learned: Trained, signer: Path, snapshot: Callable[..., Path], tmp_path: Path
+) -> None:
+    model, out = small_clip(tmp_path / "clip.pt"), tmp_path / "report"
+    where = ("--data", learned.data, "--trust", signer / "public.pem", "--out", out)
+    ran = trainer(
+        "audit", learned.model, "--snapshot", snapshot(NOTHING), *where, *EASY, "--embeddings", model
+    )
+    assert ran.code == 1, ran.err
+    report = report_of(out)
+    assert report["embeddings"]["weights"] == hashlib.sha256(model.read_bytes()).hexdigest()
+    by_kind = {found["selector"]: found for found in report["findings"]}
+    assert by_kind.keys() == {"picture", "clip"}
+    assert by_kind["clip"]["distance"] <= by_kind["clip"]["threshold"] < 0.1
+    assert report["embeddings"]["id"] in (out / "audit.html").read_text()
 
 
 @pytest.mark.slow

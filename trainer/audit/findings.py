@@ -49,7 +49,7 @@ class Finding:
 
 
 def find(
-    snapshot: Snapshot, works: Works | None, items: Sequence[Mapping[str, str]], question: Question
+    snapshot: Snapshot, works: Works | None, items: Sequence[Mapping[str, Any]], question: Question
 ) -> list[Finding]:
     """Hold drawn pictures against the registry and the training works; the strongest findings first.
 

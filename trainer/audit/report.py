@@ -46,7 +46,7 @@ def as_json(audited: Audited) -> dict[str, Any]:
     """All that was done and found."""
     works = audited.works
     counted = [finding for finding in audited.findings if finding.counts]
-    drawing = audited.settings.drawing
+    drawing, model = audited.settings.drawing, audited.settings.looker.model
     return {
         "clean": audited.clean,
         "model": str(audited.model),
@@ -54,6 +54,7 @@ def as_json(audited: Audited) -> dict[str, Any]:
         "snapshot": audited.snapshot,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "evidence": audited.settings.evidence,
+        "embeddings": None if model is None else model.identity,
         "drawing": {"steps": drawing.steps, "guidance": drawing.guidance, "seed": drawing.seed},
         "counts": {
             "pictures": len(audited.pictures),
@@ -127,6 +128,7 @@ def _verdict(audited: Audited, content: dict[str, Any]) -> str:
 
 def _facts(audited: Audited, content: dict[str, Any]) -> Iterator[str]:
     counts, prompts = content["counts"], content["counts"]["prompts"]
+    model = audited.settings.looker.model
     works = counts["training_works"]
     plain = f"{counts['training_works_without_hash'] or 0:,} of them too plain to match"
     rows = {
@@ -134,6 +136,7 @@ def _facts(audited: Audited, content: dict[str, Any]) -> Iterator[str]:
         "Prompts": ", ".join(f"{prompts[origin]:,} {label}" for origin, label in _ORIGINS.items()),
         "Held against": f"snapshot {audited.snapshot}",
         "Training works": "not at hand" if works is None else f"{works:,}, {plain}",
+        "Compared by": f"hashes and {model.record.id}" if model else "hashes",
         "Evidence that counts": f"{content['evidence']}, or stronger",
         "Finished": content["finished"],
         **{f"Weights {name}": f"SHA-256 {digest}" for name, digest in audited.weights.items()},
@@ -165,8 +168,13 @@ def _told(audited: Audited, finding: Finding) -> Iterator[str]:
         yield f"is a work of {owner}{f', {finding.title}' if finding.title else ''}. Claim {finding.claim}."
     turned = "" if finding.orientation in (None, "upright") else f", {finding.orientation}"
     view = "" if finding.view in (None, "whole", "unknown") else f", {finding.view} view"
-    bits = f"{finding.distance:g} bits of the hashes differ, and {finding.threshold:g} may"
-    yield f"{finding.tier}: {bits}{view}{turned}"
+    if finding.selector == "clip":
+        likeness = (
+            f"the embeddings are {finding.distance:g} apart (1 - cosine), and {finding.threshold:g} may be"
+        )
+    else:
+        likeness = f"{finding.distance:g} bits of the hashes differ, and {finding.threshold:g} may"
+    yield f"{finding.tier}: {likeness}{view}{turned}"
 
 
 def _figure(file: str, caption: str) -> str:

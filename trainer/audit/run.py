@@ -15,10 +15,11 @@ from optout.receipt import RECEIPT_NAME
 from optout.snapshot import Snapshot
 from trainer.audit.drawing import draw_all, load_pipeline
 from trainer.audit.findings import Finding, find
+from trainer.audit.looking import Looker
 from trainer.audit.names import told_names
 from trainer.audit.prompts import Prompt, choose_prompts
 from trainer.audit.shown import find_claimed, save_small
-from trainer.audit.works import Works, fingerprint_of, read_works
+from trainer.audit.works import Works, read_works
 from trainer.data.files import CoveredFiles
 from trainer.data.shards import find_shards
 from trainer.gate import USE, Admission
@@ -41,7 +42,7 @@ class Audit:
         per_prompt: pictures a prompt.
         drawing: denoising steps, guidance and seed.
         evidence: the weakest tier that counts.
-        threads: pictures hashed at once.
+        looker: looks at what is drawn and at what it is held against.
     """
 
     given: Sequence[str] = ()
@@ -49,7 +50,7 @@ class Audit:
     per_prompt: int = 2
     drawing: Validation = field(default_factory=Validation)
     evidence: Evidence = "match"
-    threads: int = 1
+    looker: Looker = field(default_factory=lambda: Looker(1))
 
 
 @dataclass(frozen=True)
@@ -117,11 +118,11 @@ def audit(
     prompts = _prompts(works, told_names(snapshot, question), settings)
     make_room(out)
     pictures: list[str] = []
-    items: list[dict[str, str]] = []
+    items: list[dict[str, Any]] = []
     for picture in _drawn(pipeline, prompts, settings, progress):
         pictures.append(f"drawn/{len(pictures):05d}.png")
         (out / pictures[-1]).write_bytes(picture)
-        items.append(_item(picture))
+        items += [seen.item for seen in settings.looker.look([picture])]
     findings = find(snapshot, works, items, question)
     return Audited(
         model=model,
@@ -132,7 +133,7 @@ def audit(
         pictures=pictures,
         findings=findings,
         works=works,
-        shown=_shown(snapshot, findings, works, originals, question, out),
+        shown=_shown(snapshot, findings, works, originals, question, settings.looker, out),
     )
 
 
@@ -179,9 +180,7 @@ def _works(model: Path, admission: Admission, settings: Audit, progress: Progres
     shards = find_shards(CoveredFiles(admission.data, admission.files))
     total = int(admission.predicate["counts"]["kept"])
     return read_works(
-        shards,
-        threads=settings.threads,
-        progress=lambda count: progress("hashing what was trained on", count, total),
+        shards, settings.looker, lambda count: progress("looking at what was trained on", count, total)
     )
 
 
@@ -195,11 +194,6 @@ def _drawn(pipeline: Any, prompts: Sequence[Prompt], settings: Audit, progress: 
         progress("drawing", len(some), len(prompts))
 
 
-def _item(picture: bytes) -> dict[str, str]:
-    text = fingerprint_of(picture)
-    return {"picture": text} if text else {}
-
-
 def _weights(model: Path) -> dict[str, str]:
     files = sorted(path for path in model.rglob("*.safetensors") if path.is_file())
     return {path.relative_to(model).as_posix(): sha256_of(path) for path in files}
@@ -211,11 +205,12 @@ def _shown(
     works: Works | None,
     originals: Path | None,
     question: Question,
+    looker: Looker,
     out: Path,
 ) -> dict[int, str]:
     """Write the work of each finding that there is a picture of; their files by the finding's number."""
     claims = {finding.claim for finding in findings if finding.claim}
-    claimed = find_claimed(snapshot, originals, claims, question) if originals and claims else {}
+    claimed = find_claimed(snapshot, originals, claims, question, looker) if originals and claims else {}
     shown = {}
     for number, finding in enumerate(findings):
         if works is not None and finding.work is not None:

@@ -11,7 +11,7 @@ from PIL import Image
 from optout.engine import Question
 from optout.errors import BadInput
 from optout.snapshot import Snapshot
-from trainer.audit.works import fingerprint_of
+from trainer.audit.looking import Looker
 from trainer.data.shards import PICTURES
 
 __all__ = ["find_claimed", "save_small"]
@@ -20,7 +20,9 @@ _SIDE = 512
 _MOST_PIXELS = 100_000_000
 
 
-def find_claimed(snapshot: Snapshot, source: Path, claims: Set[str], question: Question) -> dict[str, bytes]:
+def find_claimed(
+    snapshot: Snapshot, source: Path, claims: Set[str], question: Question, looker: Looker
+) -> dict[str, bytes]:
     """The picture that comes nearest to each of `claims`, of those that lie in `source`.
 
     Args:
@@ -28,14 +30,14 @@ def find_claimed(snapshot: Snapshot, source: Path, claims: Set[str], question: Q
         source: a folder of pictures or tars, or a tar.
         claims: ids of claims.
         question: about the use.
+        looker: looks at the pictures.
 
     Raises:
         BadInput: there is nothing there (`no_such_file`), or a tar is none (`bad_tar`).
     """
     found: dict[str, tuple[float, bytes]] = {}
     for picture in _pictures(source):
-        text = fingerprint_of(picture)
-        answers = snapshot.check([{"picture": text}], question) if text else []
+        answers = snapshot.check([seen.item for seen in looker.look([picture])], question)
         for reason in (reason for answer in answers for reason in (*answer["reasons"], *answer["flags"])):
             known = found.get(reason["claim"])
             if reason["claim"] in claims and (known is None or reason["distance"] < known[0]):

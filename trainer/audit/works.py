@@ -4,18 +4,16 @@ They are laid over the registry's snapshot in memory, so one engine with the sam
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import pyarrow as pa
 
-from optout.errors import BadInput
 from optout.exchange import parse_claims
-from optout.hashes import hash_picture
+from trainer.audit.looking import Looker
 from trainer.data.shards import BadSample, Raw, Shard
 
-__all__ = ["TRAINING", "Work", "Works", "fingerprint_of", "read_works"]
+__all__ = ["TRAINING", "Work", "Works", "read_works"]
 
 #: Owner of the claims that stand for training works.
 TRAINING = "the training data"
@@ -38,7 +36,7 @@ class Works:
     Attributes:
         works: every one that can be read.
         claims: a table of `optout.exchange.CLAIM_SCHEMA`; the `ref` of a claim is the number of its work.
-        unmatchable: how many cannot be matched by hash: too plain, or no picture that can be decoded.
+        unmatchable: how many cannot be matched: too plain, or no picture that can be decoded.
         shards: where they lie.
     """
 
@@ -60,12 +58,12 @@ class Works:
             shard.close()
 
 
-def read_works(shards: Sequence[Shard], *, threads: int, progress: Callable[[int], object]) -> Works:
-    """Read and hash everything that was trained on.
+def read_works(shards: Sequence[Shard], looker: Looker, progress: Callable[[int], object]) -> Works:
+    """Read and look at everything that was trained on.
 
     Args:
         shards: of the data.
-        threads: how many pictures are hashed at once.
+        looker: looks at the pictures.
         progress: called with numbers of works done.
 
     Raises:
@@ -73,26 +71,15 @@ def read_works(shards: Sequence[Shard], *, threads: int, progress: Callable[[int
     """
     works: list[Work] = []
     rows: list[dict[str, str]] = []
-    with ThreadPoolExecutor(threads) as pool:
-        for chunk in _chunks(_samples(shards)):
-            prints = pool.map(fingerprint_of, (raw.picture for _, raw in chunk))
-            for (work, _), text in zip(chunk, prints, strict=True):
-                if text:
-                    rows.append({"value": text, "ref": str(len(works))})
-                works.append(work)
-            progress(len(chunk))
+    for chunk in _chunks(_samples(shards)):
+        seen = looker.look([raw.picture for _, raw in chunk])
+        for (work, _), one in zip(chunk, seen, strict=True):
+            ref = str(len(works))
+            rows += [{"selector": kind, "value": value, "ref": ref} for kind, value in one.selectors]
+            works.append(work)
+        progress(len(chunk))
     claims = _claims(rows)
-    return Works(works, claims, len(works) - claims.num_rows, shards)
-
-
-def fingerprint_of(picture: bytes) -> str:
-    """The fingerprint of a picture's file; "" if it is none."""
-    try:
-        return hash_picture(picture, name="a picture").fingerprint
-    except BadInput as error:
-        if error.code == "pictures_not_installed":
-            raise
-        return ""
+    return Works(works, claims, len(works) - len(claims["ref"].unique()), shards)
 
 
 def _samples(shards: Sequence[Shard]) -> Iterator[tuple[Work, Raw]]:
@@ -123,7 +110,7 @@ def _claims(rows: list[dict[str, str]]) -> pa.Table:
     count = len(rows)
     table = pa.table(
         {
-            "selector": pa.array(["picture"] * count, pa.large_string()),
+            "selector": pa.array([row["selector"] for row in rows], pa.large_string()),
             "value": pa.array([row["value"] for row in rows], pa.large_string()),
             "decision": pa.array(["deny"] * count, pa.large_string()),
             "owner": pa.array([TRAINING] * count, pa.large_string()),

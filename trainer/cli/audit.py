@@ -17,6 +17,7 @@ from optout.errors import BadInput, DoesNotHold
 from trainer.cli.common import ReceiptOption
 
 if TYPE_CHECKING:
+    from optout.embeddings import EmbeddingModel
     from trainer.gate import Admission
 
 __all__ = ["audit_command"]
@@ -72,6 +73,14 @@ def audit_command(
         float, typer.Option(min=1, help="Classifier-free guidance.", rich_help_panel=_DRAWING)
     ] = 3.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the noise.", rich_help_panel=_DRAWING)] = 0,
+    embeddings: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Compare by embeddings too: a CLIP checkpoint, or `sscd:` and a copy-detection model.",
+            show_default=False,
+        ),
+    ] = None,
     evidence: Annotated[Evidence, typer.Option(help="The weakest evidence that counts.")] = Evidence.MATCH,
     as_json: JsonOption = False,
 ) -> int:
@@ -84,7 +93,7 @@ def audit_command(
     _require_statement(model, trust)
     admission = None if data is None else _admit(data, receipt, trust)
     from optout.snapshot import open_snapshot
-    from trainer.audit import Audit, audit, write_report
+    from trainer.audit import Audit, Looker, audit, write_report
     from trainer.settings import Validation
 
     settings = Audit(
@@ -93,7 +102,7 @@ def audit_command(
         per_prompt=per_prompt,
         drawing=Validation(steps=steps, guidance=guidance, seed=seed),
         evidence=evidence.value,
-        threads=len(os.sched_getaffinity(0)),
+        looker=Looker(len(os.sched_getaffinity(0)), _model(embeddings)),
     )
     with _progress() as progress:
         audited = audit(
@@ -122,6 +131,14 @@ def _lines(path: Path | None) -> list[str]:
     except (OSError, ValueError) as error:
         raise BadInput(f"cannot read the prompts in {path}: {error}", code="bad_prompts") from None
     return [line.strip() for line in lines if line.strip()]
+
+
+def _model(spec: str | None) -> "EmbeddingModel | None":
+    if spec is None:
+        return None
+    from optout.embeddings import load_model
+
+    return load_model(spec)
 
 
 def _require_statement(model: Path, trust: list[Path] | None) -> None:
