@@ -1,8 +1,8 @@
 """The statement that binds a model's files to the receipt of what it was trained on.
 
 An in-toto Statement v1 in a DSSE envelope, as a receipt is. Its subjects are all files of the model by
-SHA-256;
-the predicate names the receipt by its digest, and says what of its data was used and how (docs/trainer.md).
+SHA-256; the predicate names the receipt by its digest, and says what of its data was used and how
+(docs/trainer.md).
 """
 
 from __future__ import annotations

@@ -73,8 +73,7 @@ def _intro(facts: CardFacts) -> str:
     update = " (a low-rank update, LoRA)" if facts.settings.lora.rank else ""
     return (
         f"{what[facts.settings.model.kind]} for text to image{update}, {how}. It was trained only on what "
-        f"its "
-        "receipt covers: data from which was left out, beforehand, everything whose owners opted out.\n"
+        "its receipt covers: data from which was left out, beforehand, everything whose owners opted out.\n"
     )
 
 
@@ -89,8 +88,7 @@ def _use(facts: CardFacts) -> str:
         ]
         more = (
             "`pytorch_lora_weights.safetensors` is for diffusers and InvokeAI, `*_kohya.safetensors` for "
-            "ComfyUI and "
-            "A1111.\n"
+            "ComfyUI and A1111.\n"
         )
     else:
         lines = [

@@ -96,23 +96,23 @@ def _steps(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob(f"{_PREFIX}*") if path.is_dir())
 
 
-def latest_checkpoint(folder: Path, device: torch.device) -> tuple[Checkpoint | None, list[str]]:
+def latest_checkpoint(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     """The newest whole checkpoint, and a sentence for each one passed over because it is not whole."""
     complaints: list[str] = []
     for path in reversed(_steps(folder)):
         try:
-            return _read(path, device), complaints
+            return _read(path), complaints
         except (OSError, ValueError, KeyError, RuntimeError, EOFError) as error:
             complaints.append(f"{path} is not whole ({error}); an earlier checkpoint is taken")
     return None, complaints
 
 
-def _read(path: Path, device: torch.device) -> Checkpoint:
+def _read(path: Path) -> Checkpoint:
     state = json.loads((path / _STATE).read_bytes())
     contents = {}
     for name, digest in state["files"].items():
         contents[name] = (path / name).read_bytes()
         if hashlib.sha256(contents[name]).hexdigest() != digest:
             raise ValueError(f"{name} was changed or is cut off")
-    optimizer = torch.load(io.BytesIO(contents[_OPTIMIZER]), map_location=device, weights_only=True)
+    optimizer = torch.load(io.BytesIO(contents[_OPTIMIZER]), map_location="cpu", weights_only=True)
     return Checkpoint(state["step"], load(contents[_WEIGHTS]), optimizer, state)

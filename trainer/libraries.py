@@ -1,8 +1,7 @@
 """Torch and what stands on it, loaded so that it works on this machine.
 
 A torchvision built for another torch (the registry's is for CUDA) breaks `import transformers` beside a CPU
-torch:
-its registration of operators fails. We use none of them, so only then a placeholder stands in.
+torch: its registration of operators fails. We use none of them, so only then a placeholder stands in.
 """
 
 import importlib

@@ -1,8 +1,7 @@
 """Licences of models: which is taken where none is given, and what has to be said with it.
 
 Derivatives of Stable Diffusion pass its use restrictions on. We name the licence and link its text, say in
-our own
-words what it forbids, or copy the file one gives.
+our own words what it forbids, or copy the file one gives.
 """
 
 from pathlib import Path

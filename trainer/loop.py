@@ -164,8 +164,7 @@ class Loop:
         )
         return NotANumber(
             f"the loss is not a number at step {step}, in the batch of {shown}; lower optimizer.rate, or "
-            f"look at "
-            "these samples; the last checkpoint stays",
+            "look at these samples; the last checkpoint stays",
             code="nan_loss",
         )
 

@@ -66,8 +66,7 @@ def write_model(
         code = "disk_full" if full else "write_failed"
         raise OptoutError(
             f"cannot write the model {out}: {error}; the checkpoints stay, so make room and run the same "
-            f"command "
-            "again to write it",
+            "command again to write it",
             code=code,
         ) from error
     finally:

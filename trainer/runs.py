@@ -91,7 +91,7 @@ def _require_same(before: dict[str, Any], settings: Settings, receipt: str, fold
     if before["receipt"] != receipt:
         raise UsageError(
             f"{folder} is of a run on data with another receipt; use --overwrite to train anew, or another "
-            f"--out",
+            "--out",
             code="other_run",
         )
     now = as_tables(settings)
@@ -102,7 +102,6 @@ def _require_same(before: dict[str, Any], settings: Settings, receipt: str, fold
             if free is not None and key not in free and known != value:
                 raise UsageError(
                     f"{folder} is of a run with {table}.{key} = {known!r}, now {value!r}; use --overwrite "
-                    f"to train "
-                    "anew, or another --out",
+                    "to train anew, or another --out",
                     code="other_run",
                 )

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
+from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import gather_object
 
-from optout.errors import BadInput
+from optout.errors import BadInput, UsageError
 from optout.keys import PrivateKey
 from trainer import libraries
 from trainer.card import CardFacts
@@ -89,11 +89,7 @@ def train(
     """
     libraries.hush()
     threads = libraries.set_threads(settings.run.threads)
-    # A run before this one in the same process may have had another precision.
-    AcceleratorState._reset_state()
-    accelerator = Accelerator(
-        mixed_precision=settings.run.precision, gradient_accumulation_steps=settings.optimizer.accumulate
-    )
+    accelerator = _accelerator(settings)
     started = datetime.now(UTC)
     licence = licence_of(
         settings.output.license, settings.output.license_file, derived=bool(settings.model.base)
@@ -140,6 +136,16 @@ def train(
     return Result(written, loop.done, resumed, loss, everything, waited)
 
 
+def _accelerator(settings: Settings) -> Accelerator:
+    # A run before this one in the same process may have had another precision.
+    AcceleratorState._reset_state()
+    if settings.run.precision == "fp16" and PartialState().device.type == "cpu":
+        raise UsageError("run.precision = 'fp16' needs a GPU; take 'bf16' or 'no'", code="bad_value")
+    return Accelerator(
+        mixed_precision=settings.run.precision, gradient_accumulation_steps=settings.optimizer.accumulate
+    )
+
+
 def _build(settings: Settings, shards: Sequence[Shard], folder: RunFolder, *, save: bool) -> Parts:
     if settings.model.kind == "checkpoint":
         return from_checkpoint(settings)
@@ -168,13 +174,12 @@ def _captions(shards: Sequence[Shard]) -> list[str]:
 
 def _resume(loop: Loop, folder: RunFolder, accelerator: Accelerator) -> tuple[int, list[str]]:
     """Go on from the newest whole checkpoint; the step it is of, and what was the matter with newer ones."""
-    found, complaints = latest_checkpoint(folder.checkpoints, accelerator.device)
+    found, complaints = latest_checkpoint(folder.checkpoints)
     if found is not None:
         if len(found.state["processes"]) != accelerator.num_processes:
             raise BadInput(
                 f"{folder.checkpoints} is of a run in {len(found.state['processes'])} processes, and this "
-                f"one has "
-                f"{accelerator.num_processes}; run it as before, or with --overwrite",
+                f"one has {accelerator.num_processes}; run it as before, or with --overwrite",
                 code="other_world",
             )
         loop.restore(found, found.state["processes"][accelerator.process_index])

@@ -91,6 +91,36 @@ def test_a_killed_run_goes_on_to_the_very_same_weights(run: Run) -> None:
     assert ran.json["pictures"] == 48
 
 
+@pytest.mark.slow
+def test_two_processes_share_the_data_and_go_on_together(run: Run) -> None:
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=2",
+        "-m",
+        "trainer",
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+
+    def go(name: str, steps: int) -> dict[str, object]:
+        command = [*launch, *run.arguments(name, "--set", "optimizer.schedule=constant", steps=steps)]
+        ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280)
+        assert ran.returncode == 0, ran.stderr
+        found: dict[str, object] = json.loads(ran.stdout)
+        return found
+
+    whole = go("whole", 4)
+    assert (whole["pictures"], whole["distinct"]) == (32, 24)
+    assert go("halves", 2)["pictures"] == 16
+    rest = go("halves", 4)
+    assert (rest["resumed_from"], rest["pictures"], rest["distinct"]) == (2, 32, 24)
+    assert run.losses("halves") == run.losses("whole")
+    ran = run("halves", "--set", "optimizer.schedule=constant", steps=6)
+    assert (ran.code, ran.json["error"]["code"]) == (3, "other_world")
+
+
 def test_a_longer_run_goes_on_where_a_shorter_one_ended(run: Run) -> None:
     constant = ("--set", "optimizer.schedule=constant")
     assert run("whole", *constant, steps=8).code == 0

@@ -50,8 +50,7 @@ def signing_key(
     """The key that signs the model's statement, and a sentence about it.
 
     Without `--key` it is the private half that lies beside a trusted key, where `optout keygen` puts it:
-    whoever
-    may sign receipts there may sign models.
+    whoever may sign receipts there may sign models.
 
     Raises:
         BadInput: the key cannot be read.

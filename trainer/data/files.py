@@ -79,7 +79,6 @@ class CoveredFiles:
         if digest != self.digests[name]:
             raise DoesNotHold(
                 f"{self.folder / name} was changed while training: its SHA-256 is another than the "
-                f"receipt's; "
-                "restore the file or filter the data again, then run the same command to go on",
+                "receipt's; restore the file or filter the data again, then run the same command to go on",
                 code="changed_file",
             )

@@ -50,7 +50,7 @@ def nearest_bucket(size: Size, buckets: list[Size]) -> Size:
 def decode(content: bytes, buckets: list[Size], *, max_pixels: int) -> npt.NDArray[np.uint8]:
     """A picture in the bucket nearest to its shape: uint8[height, width, 3].
 
-    Turned upright by its EXIF orientation, transparency on white, scaled to cover the bucket, cut at the
+    Turned upright by its EXIF orientation, transparency on white, scaled to cover the bucket, cut in the
     middle.
 
     Raises:

@@ -65,8 +65,7 @@ def find_shards(files: CoveredFiles) -> list[Shard]:
     if not shards:
         raise BadInput(
             f"{files.folder}: the receipt covers no .tar and no picture; download the rows that were kept "
-            f"with "
-            "img2dataset, then filter its output with `optout filter`",
+            "with img2dataset, then filter its output with `optout filter`",
             code="no_pictures",
         )
     return shards

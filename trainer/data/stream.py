@@ -1,11 +1,9 @@
 """The order of samples, and batches made of them.
 
 The order is a function of the seed, the epoch and the shards alone: shards are shuffled, then the samples of
-    a
-few shards at a time are shuffled together. So a place in it is three numbers, and a run that was killed goes
-on
-where it was without reading anything twice. Shapes of pictures decide which batch a sample joins, so what is
-waiting for its batch to fill is part of the place.
+a few shards at a time are shuffled together. So a place in it is three numbers, and a run that was killed
+goes on where it was without reading anything twice. Shapes of pictures decide which batch a sample joins, so
+what is waiting for its batch to fill is part of the place.
 """
 
 import random

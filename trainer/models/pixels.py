@@ -1,8 +1,8 @@
 """Working on pixels inside a latent pipeline: an autoencoder that changes nothing.
 
-Diffusers' text-to-image pipelines for CLIP all decode latents. One whose weights are set so that encoding and
-decoding give back what went in lets a model of pixels be loaded, shared and used as any other, without code
-of ours.
+Diffusers' text-to-image pipelines for CLIP all decode latents. An autoencoder whose weights are set so that
+encoding and decoding give back what went in lets a model of pixels be loaded, shared and used as any other,
+without code of ours.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """What a run can be told. One frozen dataclass a table of the TOML file; the comments become its comments.
 
-Every field is declared by `setting`, so that the file that `trainer init` writes can never say something else
-than what is read.
+Every field is declared by `setting`, so that the file that `trainer init` writes can never say something
+else than what is read.
 """
 
 from collections.abc import Mapping
