@@ -21,6 +21,7 @@ __all__ = ["Job", "Kind", "Written", "by_suffix", "kind_of", "open_kind", "visib
 
 _HOMES = {
     DataFormat.PARQUET: "table",
+    DataFormat.ARROW: "arrow",
     DataFormat.WEBDATASET: "webdataset",
     DataFormat.EMBEDDINGS: "embedding_shards",
     DataFormat.IMAGES: "folder",

@@ -40,6 +40,7 @@ class DataFormat(StrEnum):
     """The kinds of data sets."""
 
     PARQUET = "parquet"
+    ARROW = "arrow"
     WEBDATASET = "webdataset"
     EMBEDDINGS = "embeddings"
     IMAGES = "images"
@@ -52,6 +53,7 @@ class DataFormat(StrEnum):
 
 _SUFFIXES = {
     DataFormat.PARQUET: (".parquet", ".parq", ".pq"),
+    DataFormat.ARROW: (".arrow", ".feather"),
     DataFormat.WEBDATASET: (".tar",),
     DataFormat.EMBEDDINGS: (".npy",),
     DataFormat.IMAGES: (),

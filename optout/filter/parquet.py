@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from optout.errors import BadInput
 from optout.filter.modes import Codec
 
-__all__ = ["GROUP_BYTES", "Source", "Writer"]
+__all__ = ["BATCH_BYTES", "BATCH_ROWS", "GROUP_BYTES", "Source", "Writer", "without_views"]
 
 #: Row groups larger than this (uncompressed) are written as several, so that memory stays bounded.
 GROUP_BYTES = 256 << 20
@@ -86,9 +86,13 @@ class Source:
             batches = self._file.iter_batches(
                 batch_size=size, row_groups=[group], columns=names, use_threads=False
             )
-            yield from map(_without_views, batches)
+            yield from map(without_views, batches)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise _unreadable(self.name, error, group) from error
+
+    def writer(self, sink: Any, *, codec: str | None, added: Sequence[pa.Field] = ()) -> "Writer":
+        """What writes to the open file `sink` as this one is written, with more columns."""
+        return Writer(sink, self, codec=codec, added=added)
 
     def _batch_rows(self, group: int) -> int:
         found = self.metadata.row_group(group)
@@ -213,7 +217,8 @@ class Writer:
         self._writer.is_open = False
 
 
-def _without_views(batch: pa.RecordBatch) -> pa.RecordBatch:
+def without_views(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch with text that can be filtered."""
     for index, field in enumerate(batch.schema):
         if field.type in _WITHOUT_VIEWS:
             plain = field.with_type(_WITHOUT_VIEWS[field.type])

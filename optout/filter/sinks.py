@@ -14,8 +14,8 @@ from optout.engine import ItemError, Verdicts
 from optout.errors import BadInput, UsageError
 from optout.filter.columns import Found
 from optout.filter.modes import MaskFormat, Mode
-from optout.filter.parquet import Source, Writer
 from optout.filter.settings import Settings
+from optout.filter.table_source import RowSource
 from optout.snapshot import Snapshot
 from optout.words import Outcome, SelectorKind
 
@@ -93,7 +93,7 @@ def columns_read(settings: Settings, found: Found, *, names: bool, pictures: boo
     return list(dict.fromkeys(name for name in roles if name is not None))
 
 
-def make_sink(path: Path, source: Source, settings: Settings, found: Found, snapshot: Snapshot) -> Sink:
+def make_sink(path: Path, source: RowSource, settings: Settings, found: Found, snapshot: Snapshot) -> Sink:
     """The sink that the settings ask for.
 
     Raises:
@@ -119,9 +119,9 @@ def make_sink(path: Path, source: Source, settings: Settings, found: Found, snap
 
 
 class _Drop:
-    def __init__(self, path: Path, source: Source, settings: Settings) -> None:
+    def __init__(self, path: Path, source: RowSource, settings: Settings) -> None:
         self._sink = pa.OSFile(str(path), "wb")
-        self._writer = Writer(self._sink, source, codec=settings.codec)
+        self._writer = source.writer(self._sink, codec=settings.codec)
 
     def add(self, judged: Judged) -> None:
         # Filtering copies; where all rows stay there is nothing to copy.
@@ -142,13 +142,13 @@ class _Drop:
 
 
 class _Annotate:
-    def __init__(self, path: Path, source: Source, settings: Settings, snapshot: Snapshot) -> None:
+    def __init__(self, path: Path, source: RowSource, settings: Settings, snapshot: Snapshot) -> None:
         taken = [field.name for field in ANNOTATIONS if field.name in source.schema.names]
         if taken:
             raise UsageError(f"{source.name} has a column {taken[0]!r} already", code="column_exists")
         self._snapshot = snapshot
         self._sink = pa.OSFile(str(path), "wb")
-        self._writer = Writer(self._sink, source, codec=settings.codec, added=ANNOTATIONS)
+        self._writer = source.writer(self._sink, codec=settings.codec, added=ANNOTATIONS)
 
     def add(self, judged: Judged) -> None:
         batch = judged.batch

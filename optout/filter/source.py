@@ -13,7 +13,13 @@ from optout.filter.modes import DataFormat
 __all__ = ["Shard", "find_shards", "shard_at"]
 
 #: What a directory is taken for, when it holds files of several kinds: the first of these.
-_FIRST = (DataFormat.WEBDATASET, DataFormat.EMBEDDINGS, DataFormat.IMAGES, DataFormat.PARQUET)
+_FIRST = (
+    DataFormat.WEBDATASET,
+    DataFormat.EMBEDDINGS,
+    DataFormat.IMAGES,
+    DataFormat.PARQUET,
+    DataFormat.ARROW,
+)
 _FILES = tuple(label for label in _FIRST if label.suffixes)
 
 

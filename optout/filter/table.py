@@ -1,8 +1,8 @@
 """Parquet files: rows are judged batch by batch, the rest stays as it is."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,13 @@ from optout.filter.settings import Settings
 from optout.filter.sinks import Judged, Sink, columns_read, make_sink
 from optout.filter.source import Shard
 from optout.filter.table_items import RowVectors, judge_rows, looks_at_pictures
+from optout.filter.table_source import RowSource
 
-__all__ = ["KIND", "Filled", "fill_table"]
+if TYPE_CHECKING:
+    # That kind of table is written by this module.
+    from optout.filter.arrow import ArrowSource
+
+__all__ = ["KIND", "Filled", "fill_table", "write_table"]
 
 
 class Filled(NamedTuple):
@@ -38,9 +43,11 @@ class Filled(NamedTuple):
     named: tuple[str, ...]
 
 
-def _write_parquet(job: Job) -> Written:
+def write_table(job: Job, open_source: "Callable[[Path, str], Source | ArrowSource]") -> Written:
+    """Filter the one file of a shard."""
+
     def fill(part: Path) -> tuple[Filled, str]:
-        with Source(job.shard.path, job.name) as source:
+        with open_source(job.shard.path, job.name) as source:
             filled = fill_table(job, source, part)
         return filled, sha256_of(part) if job.prove else ""
 
@@ -48,7 +55,7 @@ def _write_parquet(job: Job) -> Written:
     return Written(filled.counts, {job.output: digest}, filled.named)
 
 
-def fill_table(job: Job, source: Source, part: Path, vectors: RowVectors | None = None) -> Filled:
+def fill_table(job: Job, source: RowSource, part: Path, vectors: RowVectors | None = None) -> Filled:
     """Judge the rows of `source`, and write to `part` what the mode asks for.
 
     Args:
@@ -69,7 +76,7 @@ def fill_table(job: Job, source: Source, part: Path, vectors: RowVectors | None 
     return filled
 
 
-def _fill(job: Job, source: Source, found: Found, sink: Sink, vectors: RowVectors | None) -> Filled:
+def _fill(job: Job, source: RowSource, found: Found, sink: Sink, vectors: RowVectors | None) -> Filled:
     counts, named, keep = Counts(), list[str](), [np.empty(0, np.bool_)]
     for judged in _judged(job, source, found, sink, vectors, named):
         sink.add(judged)
@@ -83,7 +90,7 @@ def _fill(job: Job, source: Source, found: Found, sink: Sink, vectors: RowVector
 
 
 def _judged(
-    job: Job, source: Source, found: Found, sink: Sink, vectors: RowVectors | None, named: list[str]
+    job: Job, source: RowSource, found: Found, sink: Sink, vectors: RowVectors | None, named: list[str]
 ) -> Iterator[Judged]:
     """The shard's rows with their answers, batch by batch; tells the sink where row groups end."""
     names = job.question.names != "ignore" and job.snapshot.first_words is not None
@@ -114,6 +121,6 @@ KIND = Kind(
     shards=by_suffix(DataFormat.PARQUET),
     companions=lambda path, root: [],
     output=_output_name,
-    write=_write_parquet,
+    write=lambda job: write_table(job, Source),
     rows=_rows,
 )
