@@ -20,9 +20,9 @@ from optout.hashing.fingerprint import (
     is_plain_phash,
     parse_fingerprint,
 )
-from optout.hashing.lanczos import Pixels
+from optout.hashing.lanczos import Box, Pixels
 from optout.hashing.orient import turned_codes
-from optout.hashing.pdq import Pdq, pdq
+from optout.hashing.pdq import Pdq, mirrored, pdq
 from optout.hashing.phash import Coefficients, phash
 from optout.hashing.views import boxes
 from optout.probes import VIEWS, PictureProbes
@@ -47,6 +47,7 @@ __all__ = [
 
 class _Hashed(NamedTuple):
     view: View
+    box: Box
     frequencies: Coefficients
     pdq: Pdq
 
@@ -69,8 +70,8 @@ def hash_picture(source: str | Path | bytes, *, name: str = "") -> Picture:
 def hash_probes(source: str | Path | bytes, *, name: str = "", row: int = 0) -> tuple[Picture, PictureProbes]:
     """As `hash_picture`, and every view in all eight orientations, to be looked up.
 
-    The orientations come from the frequencies that the hashes are made of, without a second look at the
-    picture: those of the picture itself turned, but for the few bits that its grid of pixels decides.
+    The orientations come from the frequencies that the hashes are made of, those of PDQ from both sides: they
+    are the hashes of the picture turned, but for a few bits of pHash.
 
     Args:
         source: a path, or the bytes of the file.
@@ -81,8 +82,9 @@ def hash_probes(source: str | Path | bytes, *, name: str = "", row: int = 0) -> 
         BadInput: as `hash_picture`.
     """
     data, name = _load(source, name)
-    hashed = _hash_views(decode_luma(data, name))
-    return _picture(data, hashed), PictureProbes.joined([_probes(one, row) for one in hashed])
+    luma = decode_luma(data, name)
+    hashed = _hash_views(luma)
+    return _picture(data, hashed), PictureProbes.joined([_probes(luma, one, row) for one in hashed])
 
 
 def picture_probes(data: bytes, *, name: str) -> PictureProbes:
@@ -119,12 +121,13 @@ def _hash_views(luma: Pixels) -> list[_Hashed]:
         text = "".join(f"{int(word):016x}" for word in codes.words)
         view = View(name, f"{bits:016x}", text, codes.quality)
         if all(view[1:] != other.view[1:] for other in found):
-            found.append(_Hashed(view, frequencies, codes))
+            found.append(_Hashed(view, box, frequencies, codes))
     return found
 
 
-def _probes(hashed: _Hashed, row: int) -> PictureProbes:
-    phashes, pdqs = turned_codes(hashed.frequencies, hashed.pdq.coefficients)
+def _probes(luma: Pixels, hashed: _Hashed, row: int) -> PictureProbes:
+    coefficients = np.concatenate([hashed.pdq.coefficients[None], mirrored(luma, hashed.box)])
+    phashes, pdqs = turned_codes(hashed.frequencies, coefficients)
     # The upright ones were confirmed by a second look.
     phashes[0], pdqs[0] = int(hashed.view.phash, 16), hashed.pdq.words
     count = len(phashes)

@@ -1,7 +1,8 @@
 """The hashes of a turned or mirrored picture, from the frequencies of the upright one.
 
 Mirroring a picture changes the sign of every odd frequency of one axis; transposing it swaps the axes. Other
-than with the bits alone, the median of the changed frequencies is theirs.
+than with the bits alone, the median of the changed frequencies is theirs. PDQ does not look at the same
+pixels from the other side, so its frequencies come mirrored already, and only the axes are swapped.
 """
 
 from typing import Any
@@ -24,7 +25,8 @@ def turned_codes(
 
     Args:
         frequencies: float64[8, 8], what pHash is made of.
-        coefficients: float32[16, 16], what PDQ is made of.
+        coefficients: float32[4, 16, 16], what PDQ is made of: of the picture upright, mirrored, rotated by
+            180 degrees and flipped.
 
     Returns:
         uint64[8] and uint64[8, 4].
@@ -38,19 +40,20 @@ def _codes(frequencies: Any, coefficients: Any) -> Any:
     first = np.empty(_ORIENTATIONS, np.uint64)
     second = np.empty((_ORIENTATIONS, 4), np.uint64)
     for orientation in range(_ORIENTATIONS):
-        first[orientation] = phash.threshold(_turned(frequencies, orientation, 0))[0]
-        # PDQ leaves out the constant: its first frequency is odd.
-        second[orientation] = pdq.threshold(_turned(coefficients, orientation, 1))[0]
+        first[orientation] = phash.threshold(_turned(frequencies, orientation))[0]
+        # What is mirrored after the axes are swapped was flipped before, and the other way round.
+        swapped = orientation & 4
+        values = coefficients[-orientation & 3].T.copy() if swapped else coefficients[orientation].copy()
+        second[orientation] = pdq.threshold(values)[0]
     return first, second
 
 
 @compiled
-def _turned(values: Any, orientation: int, lowest: int) -> Any:
-    """The frequencies after an orientation's change; the first has number `lowest` along both axes."""
+def _turned(values: Any, orientation: int) -> Any:
+    """The frequencies, the constant first, after an orientation's change."""
     turned = values.T.copy() if orientation & 4 else values.copy()
-    odd = 1 - lowest
     if orientation & 3 in (1, 2):
-        turned[:, odd::2] *= -1
+        turned[:, 1::2] *= -1
     if orientation & 3 in (2, 3):
-        turned[odd::2] *= -1
+        turned[1::2] *= -1
     return turned

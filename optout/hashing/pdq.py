@@ -16,7 +16,7 @@ from optout.compiled import compiled
 from optout.hashing.box import filter_as_pdqhash
 from optout.hashing.lanczos import Box, Pixels
 
-__all__ = ["Pdq", "pdq", "threshold"]
+__all__ = ["Pdq", "mirrored", "pdq", "threshold"]
 
 #: Frequencies kept along each axis; the constant is not among them.
 SIDE = 16
@@ -78,6 +78,38 @@ def pdq(luma: Pixels, box: Box) -> Pdq:
     grid = filter_as_pdqhash(luma, box, _GRID)
     coefficients = _project(grid, _BASIS)
     return Pdq(threshold(coefficients)[0], int(_quality(grid, 0.0)[0]), coefficients)
+
+
+def mirrored(luma: Pixels, box: Box) -> Coefficients:
+    """The coefficients of a part of a gray picture mirrored, rotated by 180 degrees, and flipped.
+
+    PDQ does not look at the same pixels from the other side, so these are not those of the picture with other
+    signs: of small pictures with fine detail more than 31 bits differ. They are not looked at a second time;
+    where pdqhash's rounding decides they may be a bit or two off.
+
+    Args:
+        luma: uint8[rows, columns], C order.
+        box: top, left, height and width of the part.
+
+    Returns:
+        float32[3, 16, 16], as of `Pdq`.
+    """
+    _, _, rows, columns = box
+    if min(rows, columns) < _LEAST_SIDE:
+        return np.zeros((3, SIDE, SIDE), np.float32)
+    down, across, up, back = _taps(rows), _taps(columns), _taps_backwards(rows), _taps_backwards(columns)
+    turns = ((down, back), (up, back), (up, across))
+    return np.stack([_project(_filter_by_taps(luma, box, *taps), _BASIS) for taps in turns])
+
+
+@lru_cache(maxsize=128)
+def _taps_backwards(size: int) -> _Taps:
+    """As `_taps`, with the lines in the opposite order."""
+    taps = _taps(size)
+    weights = np.zeros_like(taps.weights)
+    for place, count in enumerate(taps.counts):
+        weights[place, :count] = taps.weights[place, :count][::-1]
+    return _Taps((size - taps.starts - taps.counts).astype(np.int32), taps.counts, weights)
 
 
 @lru_cache(maxsize=128)

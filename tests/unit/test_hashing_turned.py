@@ -45,9 +45,9 @@ def test_probes_are_the_hashes_of_the_turned_picture(path: Path, orientation: in
     _, probes = hash_probes(turned(path, 0))
     at = int(np.flatnonzero((probes.view == VIEWS.index("whole")) & (probes.orientation == orientation))[0])
     first, second = bits_apart(probes, at, turned(path, orientation))
-    # PDQ takes every eighth pixel or so: not the same ones from the other side.
     assert first <= (0 if orientation == 0 else 2)
-    assert second <= (0 if orientation == 0 else 16)
+    # Only where the rounding of pdqhash's sums decides: just the upright one is looked at a second time.
+    assert second <= (0 if orientation == 0 else 2)
 
 
 @pytest.mark.parametrize("path", PHOTOGRAPHS, ids=lambda path: path.stem)
