@@ -11,13 +11,11 @@ import numpy as np
 
 from optout.hashing.decode import MAX_BYTES, MAX_PIXELS, MAX_SIDE, decode_luma, read_picture
 from optout.hashing.fingerprint import (
-    LEAST_QUALITY,
     TOO_PLAIN,
     Picture,
     View,
     format_fingerprint,
     is_evidence,
-    is_plain_phash,
     parse_fingerprint,
 )
 from optout.hashing.lanczos import Box, Pixels
@@ -28,7 +26,6 @@ from optout.hashing.views import boxes
 from optout.probes import VIEWS, PictureProbes
 
 __all__ = [
-    "LEAST_QUALITY",
     "MAX_BYTES",
     "MAX_PIXELS",
     "MAX_SIDE",
@@ -39,7 +36,6 @@ __all__ = [
     "hash_picture",
     "hash_probes",
     "is_evidence",
-    "is_plain_phash",
     "parse_fingerprint",
     "picture_probes",
 ]

@@ -12,7 +12,7 @@ from optout.codes import PDQ_DIGITS, PHASH_DIGITS, read_digits
 from optout.embeddings.value import format_embedding, parse_embedding
 from optout.errors import InvalidSelector
 from optout.evidence import current_evidence
-from optout.hashing.fingerprint import TOO_PLAIN, View, format_fingerprint, parse_fingerprint
+from optout.hashing.fingerprint import TOO_PLAIN, format_fingerprint, is_evidence, parse_fingerprint
 from optout.names.fold import validate_name
 from optout.words import SelectorKind
 
@@ -88,15 +88,9 @@ def _usable(kind: SelectorKind, texts: pa.LargeStringArray) -> npt.NDArray[np.bo
 
 def _validate_fingerprint(value: str) -> str:
     views = parse_fingerprint(value)
-    if not any(_is_usable(view) for view in views):
+    if not any(map(is_evidence, views)):
         raise InvalidSelector(TOO_PLAIN, code="degenerate_hash")
     return format_fingerprint(views)
-
-
-def _is_usable(view: View) -> bool:
-    phash = read_digits(pa.array([view.phash]), PHASH_DIGITS)[:, 0]
-    pdq = read_digits(pa.array([view.pdq]), PDQ_DIGITS)
-    return bool(current_evidence().usable_views(phash, pdq, np.array([view.quality], np.uint8))[0])
 
 
 def canonical_values(kind: SelectorKind, values: pa.LargeStringArray) -> pa.LargeStringArray:

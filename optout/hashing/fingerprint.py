@@ -4,32 +4,26 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from optout.errors import InvalidSelector
+from optout.evidence import current_evidence
+from optout.probes import read_pdq, read_phash
 
 __all__ = [
-    "LEAST_QUALITY",
     "TOO_PLAIN",
     "Picture",
     "View",
     "format_fingerprint",
     "is_evidence",
-    "is_plain_phash",
     "parse_fingerprint",
 ]
 
-#: PDQ's own bound: below it there is too little in the picture for the hash to mean anything.
-LEAST_QUALITY = 50
 #: What a creator is told whose picture has no view that is evidence.
 TOO_PLAIN = (
     "This picture cannot be matched by hash: it is too plain, and other pictures would be taken for it. "
     "Reserve your rights by its address or by the digest of the file instead."
 )
-
-#: In a picture of one colour only the first of 64 coefficients is not zero, so at most one bit is for certain
-#: set; whatever has fewer than this many bits of either kind, or in either direction so few changes between
-#: neighbours, is a stripe, a gradient or a blank sheet that thousands of pictures share.
-_LEAST_BITS = 8
-_LEAST_CHANGES = 8
 
 _VERSION = "ofp1"
 _LETTERS = {"whole": "w", "centre": "c", "stripped": "s"}
@@ -62,22 +56,10 @@ class Picture(NamedTuple):
 
 
 def is_evidence(view: View) -> bool:
-    """Whether what matches this view says anything: its quality is enough and its pHash is not degenerate."""
-    return view.quality >= LEAST_QUALITY and not is_plain_phash(int(view.phash, 16))
-
-
-def is_plain_phash(code: int) -> bool:
-    """Whether a pHash (its 16 digits as a number) is one that pictures without content share.
-
-    Such are those of blank sheets, stripes and gradients: their 64 bits hardly change along a row or down a
-    column, or nearly all are alike.
-    """
-    ones = code.bit_count()
-    if not _LEAST_BITS <= ones <= 64 - _LEAST_BITS:
-        return True
-    along = ((code ^ (code >> 1)) & 0x7F7F7F7F7F7F7F7F).bit_count()
-    down = ((code ^ (code >> 8)) & 0x00FFFFFFFFFFFFFF).bit_count()
-    return min(along, down) < _LEAST_CHANGES
+    """Whether what matches this view says anything: see `optout.evidence`."""
+    phash = np.array([read_phash(view.phash)], np.uint64)
+    pdq = np.array([read_pdq(view.pdq)], np.uint64)
+    return bool(current_evidence().usable_views(phash, pdq, np.array([view.quality], np.uint8))[0])
 
 
 def format_fingerprint(views: Sequence[View]) -> str:

@@ -16,7 +16,12 @@ from tests.unit.picture_support import embedding
 from tests.unit.snapshot_support import KEY, built, claim, table
 
 CLIP, SSCD = "ViT-B/32@0123456789abcdef", "sscd-320@fedcba9876543210"
-RECORD: dict[str, Any] = {"id": CLIP, "name": "ViT-B/32", "dimension": 64, "thresholds": {"match": 0.9, "review": 0.8}}
+RECORD: dict[str, Any] = {
+    "id": CLIP,
+    "name": "ViT-B/32",
+    "dimension": 64,
+    "thresholds": {"match": 0.9, "review": 0.8},
+}
 TRAIN = Question(Use.AI_TRAIN)
 
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optout.engine import ItemError, Items, Question, Tier
-from optout.engine.items import Evidence
-from optout.errors import UsageError
+from optout.engine.items import Evidence as Weakest
+from optout.errors import DoesNotHold, UsageError
+from optout.evidence import Evidence, current_evidence, evidence_record
 from optout.hashes import View, hash_picture
 from optout.probes import ORIENTATIONS, PictureProbes, probes_of_fingerprint
 from optout.snapshot import Manifest, Snapshot
@@ -34,7 +35,7 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     )
 
 
-def answer(snapshot: Snapshot, evidence: Evidence = "match", **item: str) -> dict[str, Any]:
+def answer(snapshot: Snapshot, evidence: Weakest = "match", **item: str) -> dict[str, Any]:
     return snapshot.check([item], Question(Use.AI_TRAIN, evidence=evidence))[0]
 
 
@@ -248,6 +249,36 @@ def test_only_what_counts_is_looked_for_unless_asked(snapshot: Snapshot) -> None
     looked = snapshot.judge(items, TRAIN, look_for=Tier.PROBABLE)
     assert looked.matches.tier.tolist() == [Tier.PROBABLE]
     assert (looked.outcome.tolist(), looked.flagged.tolist()) == ([Outcome.UNRESERVED], [True])
+
+
+def test_the_manifest_carries_the_bounds_and_their_error_rates(snapshot: Snapshot) -> None:
+    record = snapshot.manifest.thresholds
+    assert record == evidence_record()
+    assert snapshot.evidence == current_evidence()
+    rates = record["rates"]
+    for tier in ("match", "probable", "review", "phash", "pdq_match", "pdq_probable", "pdq_review"):
+        rate = rates[tier]
+        assert 0 < rate["pair"] < rate["query_1m"] <= rate["query_10m"] <= rate["query_100m"] <= 1
+        assert rate["seen"] < rate["pair"] * rates["pairs"]
+    assert (
+        rates["match"]["pair"] < rates["probable"]["pair"] < rates["review"]["pair"] < rates["phash"]["pair"]
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"phash": 65},
+        {"phash": "8"},
+        {"pdq": {"match": 60, "probable": 52, "review": 64}},
+        {"pdq": {"match": 31}},
+        {"usable": {}},
+        {"usable": dict(evidence_record()["usable"]) | {"pdq_ones": [9, 8]}},
+    ],
+)
+def test_bounds_that_make_no_sense_are_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(DoesNotHold, match="thresholds"):
+        Evidence.of_record({**evidence_record(), **change})
 
 
 def test_a_tier_that_does_not_exist_is_refused() -> None:
