@@ -1,4 +1,4 @@
-"""Arrow files and streams, as Hugging Face's `datasets` keeps them: mapped, written again of the same kind."""
+"""Arrow files and streams, as Hugging Face's `datasets` keeps them: mapped, written as they were."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -50,7 +50,6 @@ def test_rows_go_and_everything_else_stays(
     ran = optout_filter(source, tmp_path / "out", *(("--codec", codec) if codec else ()))
     assert ran.code == 0, ran.err
     assert ran.json["reasons"] == {"domain": 1, "prefix": 1, "url": 1}
-    rows = table().to_pydict()
     written = read(tmp_path / "out" / "a.arrow", form)
     assert written.schema.equals(table().schema, check_metadata=True)
     assert written.to_pydict() == {

@@ -97,6 +97,26 @@ def test_the_receipt_speaks_of_every_file(
     assert optout_filter(shard, out).json["resumed"] == 1
 
 
+def test_a_run_killed_while_it_named_its_files_goes_on(
+    optout: Command, optout_filter: Command, home: Home, shard: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    names = ["00000.idx", "00000.parquet", "00000.tar", "00000_stats.json"]
+    assert optout_filter(shard, out).code == 0
+    expected = {name: (out / name).read_bytes() for name in names}
+    # As `kill -9` leaves it: some files have their names, others not yet, and the list of them is there.
+    (out / ".00000.tar.begun.json").write_text(json.dumps(names))
+    for name in (".00000.tar.done.json", ".00000.tar.domains.arrow", "00000.tar", "receipt.json"):
+        (out / name).unlink()
+    (out / ".00000.tar.part").write_bytes(b"half")
+    (out / "00000.parquet").write_bytes(b"of another run")
+    ran = optout_filter(shard, out)
+    assert (ran.code, ran.json["resumed"]) == (0, 0), ran.err
+    assert {name: (out / name).read_bytes() for name in names} == expected
+    assert optout("verify", ran.json["receipt"], "--trust", home.public).code == 0
+    assert not list(out.glob(".*.begun.json")) + list(out.glob(".*.part"))
+
+
 def test_annotate_keeps_the_tar_and_answers_in_the_sidecar(
     optout_filter: Command, shard: Path, tmp_path: Path
 ) -> None:
