@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -104,7 +105,9 @@ def train(
         )
     libraries.set_threads(folder.threads)
     shards = find_shards(CoveredFiles(admission.data, admission.files))
-    parts = _build(settings, shards, folder, save=accelerator.is_main_process)
+    with accelerator.main_process_first():
+        # The first one writes the vocabulary that the others read.
+        parts = _build(settings, shards, folder)
     history = History(shard.name for shard in shards)
     loop = Loop(parts, settings, accelerator, history)
     resumed, complaints = _resume(loop, folder, accelerator)
@@ -116,24 +119,37 @@ def train(
         waited = _loop(loop, settings, shards, folder, accelerator, screen)
     everything = _merged(history, gather_object([history.as_json()]), shards)
     loss = _last_loss(folder.path / LOG_NAME)
+    facts = CardFacts(
+        name=settings.output.name or out.resolve().name,
+        settings=settings,
+        admission=admission,
+        history=everything,
+        licence=licence,
+        prediction=parts.prediction,
+        base=parts.base,
+        signed_by=key.key_id if key is not None else None,
+        checked=checked,
+        loss=loss,
+    )
+    written = _write(loop, accelerator, out.resolve(), facts, key, started)
+    return Result(written, loop.done, resumed, loss, everything, waited)
+
+
+def _write(
+    loop: Loop,
+    accelerator: Accelerator,
+    out: Path,
+    facts: CardFacts,
+    key: PrivateKey | None,
+    started: datetime,
+) -> Written | None:
+    """Write the model from the first process, while the others wait."""
     written = None
     if accelerator.is_main_process:
-        facts = CardFacts(
-            name=settings.output.name or out.resolve().name,
-            settings=settings,
-            admission=admission,
-            history=everything,
-            licence=licence,
-            prediction=parts.prediction,
-            base=parts.base,
-            signed_by=key.key_id if key is not None else None,
-            checked=checked,
-            loss=loss,
-        )
         with loop.average.in_place():
-            written = write_model(out.resolve(), parts, facts, key, started)
+            written = write_model(out, loop.parts, facts, key, started)
     accelerator.wait_for_everyone()
-    return Result(written, loop.done, resumed, loss, everything, waited)
+    return written
 
 
 def _accelerator(settings: Settings) -> Accelerator:
@@ -146,7 +162,7 @@ def _accelerator(settings: Settings) -> Accelerator:
     )
 
 
-def _build(settings: Settings, shards: Sequence[Shard], folder: RunFolder, *, save: bool) -> Parts:
+def _build(settings: Settings, shards: Sequence[Shard], folder: RunFolder) -> Parts:
     if settings.model.kind == "checkpoint":
         return from_checkpoint(settings)
     if folder.tokenizer.exists():
@@ -154,8 +170,10 @@ def _build(settings: Settings, shards: Sequence[Shard], folder: RunFolder, *, sa
 
         return from_scratch(settings, (), CLIPTokenizer.from_pretrained(str(folder.tokenizer)))
     parts = from_scratch(settings, _captions(shards))
-    if save:
-        parts.tokenizer.save_pretrained(str(folder.tokenizer))
+    part = folder.tokenizer.with_name(f".{folder.tokenizer.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    parts.tokenizer.save_pretrained(str(part))
+    part.rename(folder.tokenizer)
     return parts
 
 
