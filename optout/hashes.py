@@ -80,7 +80,7 @@ def hash_probes(source: str | Path | bytes, *, name: str = "", row: int = 0) -> 
     data, name = _load(source, name)
     luma = decode_luma(data, name)
     hashed = _hash_views(luma)
-    return _picture(data, hashed), PictureProbes.joined([_probes(luma, one, row) for one in hashed])
+    return _picture(data, hashed), _probes(luma, hashed, row)
 
 
 def picture_probes(data: bytes, *, name: str) -> PictureProbes:
@@ -89,7 +89,8 @@ def picture_probes(data: bytes, *, name: str) -> PictureProbes:
     Raises:
         BadInput: as `hash_picture`.
     """
-    return PictureProbes.joined([_probes(one, 0) for one in _hash_views(decode_luma(data, name))])
+    luma = decode_luma(data, name)
+    return _probes(luma, _hash_views(luma), 0)
 
 
 def _load(source: str | Path | bytes, name: str) -> tuple[bytes, str]:
@@ -121,7 +122,11 @@ def _hash_views(luma: Pixels) -> list[_Hashed]:
     return found
 
 
-def _probes(luma: Pixels, hashed: _Hashed, row: int) -> PictureProbes:
+def _probes(luma: Pixels, hashed: list[_Hashed], row: int) -> PictureProbes:
+    return PictureProbes.joined([_view_probes(luma, one, row) for one in hashed])
+
+
+def _view_probes(luma: Pixels, hashed: _Hashed, row: int) -> PictureProbes:
     coefficients = np.concatenate([hashed.pdq.coefficients[None], mirrored(luma, hashed.box)])
     phashes, pdqs = turned_codes(hashed.frequencies, coefficients)
     # The upright ones were confirmed by a second look.
