@@ -48,7 +48,8 @@ def load_model(
             TorchScript or ONNX (`.onnx`). `OPTOUT_CLIP_MODEL` when left out, else ViT-B/32.
         device: as torch names it; the GPU where there is one when left out.
         precision: of CLIP, `float32`, `float16` or `bfloat16`; half on a GPU when left out.
-        compiled: have torch.compile write CLIP's code anew: worth its minute from some 100,000 pictures on.
+        compiled: have torch.compile write CLIP's code anew, 1.2 times as fast on a GPU: pays from 200,000
+            pictures on with ViT-L/14, from two million with ViT-B/32.
         batch: pictures at a time; 256 on a GPU and 32 elsewhere when left out.
 
     Raises:

@@ -4,6 +4,7 @@ Preparing pictures and running the model are apart, so that CPUs can do the one 
 """
 
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -81,13 +82,18 @@ class EmbeddingModel:
             return self._unit_length(self.network(self._batches(pictures, threads)))
 
     def _batches(self, pictures: Sequence[str | Path | bytes], threads: Executor) -> Iterator[Pixels]:
-        """Prepared while the network is at work on what came before."""
+        """Prepared a batch ahead, while the network is at work."""
+        ahead: deque[Iterator[Pixels]] = deque()
         for start in range(0, len(pictures), self.batch):
             part = pictures[start : start + self.batch]
             names = (
                 f"picture {start + at}" if isinstance(source, bytes) else "" for at, source in enumerate(part)
             )
-            yield np.stack(list(threads.map(self.prepare, part, names)))
+            ahead.append(threads.map(self.prepare, part, names))
+            if len(ahead) > 1:
+                yield np.stack(list(ahead.popleft()))
+        while ahead:
+            yield np.stack(list(ahead.popleft()))
 
     def embed_squares(self, squares: Pixels) -> F16:
         """Embeddings of prepared pictures.

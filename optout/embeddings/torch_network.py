@@ -29,7 +29,7 @@ class TorchNetwork:
         preparation: mean and deviation that the pictures are normalised by, on the device.
         device: where it runs.
         precision: `float32`, `float16` or `bfloat16`, that of the module's weights.
-        compiled: whether torch.compile writes the module's code anew, which takes a minute.
+        compiled: whether torch.compile writes the module's code anew, which takes 20 seconds.
     """
 
     def __init__(
