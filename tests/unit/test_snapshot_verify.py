@@ -235,3 +235,20 @@ def test_an_unverified_snapshot_cannot_lead_out_of_its_tables(snapshot: Path) ->
     opened = open_snapshot(snapshot)
     urls = [f"https://{number}.example.net/" for number in range(100)]
     assert opened.judge(Items(100, url=pa.array(urls)), Question(Use.TDM)).outcome.shape == (100,)
+
+
+def test_unverified_picture_tables_lead_nowhere_either(snapshot: Path) -> None:
+    far = 2**32 - 1
+    for stem, change in (
+        ("picture.offsets", lambda column: np.full(len(column), far, np.uint32)),
+        ("phash.offsets", lambda column: np.array([0, far] * len(column), np.uint32)[: len(column)]),
+        ("pdq.offsets", lambda column: np.array([0, far] * len(column), np.uint32)[: len(column)]),
+        ("pdq.tables", lambda column: np.full(len(column), far, np.uint32)),
+    ):
+        path = next(snapshot.glob(f"segments/*/{stem}.arrow"))
+        with pa.ipc.open_file(path) as reader:
+            batch = reader.get_batch(0)
+        write_batch(path, {name: change(batch.column(name)) for name in batch.schema.names})
+    resign(snapshot, lambda manifest: None)
+    items = [{"picture": fingerprint(view(1))}, {"pdq": view(4).pdq}, {"phash": view(3).phash}] * 100
+    assert len(open_snapshot(snapshot).check(items, Question(Use.TDM))) == 300
