@@ -47,11 +47,16 @@ class _PicturesField(forms.FileField):
         return cleaned
 
 
+def _largest() -> str:
+    """How large a picture may be, in words: 50 MB rather than 50.0 MB."""
+    return filesizeformat(settings.OPTOUT_MAX_PICTURE).replace(".0", "")
+
+
 def _hint() -> str:
     return _(
         "JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF, up to %(size)s each and %(count)d at a time. "
         "You may drop them here."
-    ) % {"size": filesizeformat(settings.OPTOUT_MAX_PICTURE), "count": MOST_AT_ONCE}
+    ) % {"size": _largest(), "count": MOST_AT_ONCE}
 
 
 def _as_sent(files: Sequence["UploadedFile[bytes]"]) -> list[SentPicture]:
@@ -101,12 +106,10 @@ class PictureLookupForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        size = filesizeformat(settings.OPTOUT_MAX_PICTURE)
-        self.fields["picture"].help_text = _("Up to %s. It is hashed in memory and not kept.") % size
+        self.fields["picture"].help_text = _("Up to %s. It is hashed in memory and not kept.") % _largest()
 
     def clean_picture(self) -> Any:
         file = self.cleaned_data["picture"]
         if file.size > settings.OPTOUT_MAX_PICTURE:
-            size = filesizeformat(settings.OPTOUT_MAX_PICTURE)
-            raise forms.ValidationError(_("The picture is too large: at most %s.") % size)
+            raise forms.ValidationError(_("The picture is too large: at most %s.") % _largest())
         return file

@@ -1,5 +1,6 @@
 """A registry with something in it, and every page of the portal by name."""
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -9,9 +10,12 @@ from django.utils import timezone
 from optout.words import Decision, SelectorKind, Use
 from registry.actor import Actor
 from registry.models import ApiKey, Claim, Import, ImportRejection, Party, User
-from registry.services.claims import register_claim, withdraw_claim
+from registry.services.claims import hold_for_flood, register_claim, withdraw_claim
+from registry.services.hashing import hash_upload
 from registry.services.keys import create_key
 from registry.services.parties import create_party
+from registry.services.pictures import SentPicture, claim_with_pictures
+from tests.server.pictures import jpeg, white
 
 __all__ = ["PAGES", "Gallery", "fill"]
 
@@ -24,6 +28,8 @@ class Gallery:
     """What `fill` made."""
 
     claim: Claim
+    pictured: Claim
+    held: Claim
     key: ApiKey
     sent: Import
     newcomer: User
@@ -45,10 +51,27 @@ def fill(user: User) -> Gallery:
     )
     gone = _claim(actor, Decision.DENY, (SelectorKind.DOMAIN, "sketches.example.org"))
     withdraw_claim(acting=actor, claim=gone)
+    pictured = _pictured(
+        actor, "The harbour, 2019 to 2024", jpeg(1, 320), jpeg(2, 320), white(), jpeg(3, 320)
+    )
+    held = _pictured(actor, "Studies in grey", jpeg(4, 320))
+    hold_for_flood(
+        held,
+        "One of its hashes resembles 3.1% of 20,000 unrelated pictures, more than a hash of one "
+        "picture should. An operator will look at it; until then the claim is not matched by its hashes.",
+    )
     key, _ = create_key(acting=actor, name="Publishing script", scopes=["check", "claims:write"])
     beginner = User.objects.create_user("beginner@example.org")
     create_party(beginner, Party.Kind.ORGANISATION, "Museum of Tides")
-    return Gallery(claim, key, _import(actor.party), User.objects.create_user("new@example.org"), beginner)
+    return Gallery(
+        claim,
+        pictured,
+        held,
+        key,
+        _import(actor.party),
+        User.objects.create_user("new@example.org"),
+        beginner,
+    )
 
 
 def _claim(
@@ -62,6 +85,29 @@ def _claim(
     return register_claim(
         acting=actor, decision=decision, uses=uses, selectors=selectors, terms_url=terms, title=title
     )
+
+
+def _pictured(actor: Actor, title: str, *pictures: bytes) -> Claim:
+    """A claim by pictures: the last of several still waits, the one before is hashed when it can be."""
+    names = (
+        "harbour-at-dawn.jpg",
+        "a-name-that-is-so-long-that-it-has-to-break-somewhere-or-other.jpg",
+        "scan.png",
+        "new.jpg",
+    )
+    claim = claim_with_pictures(
+        acting=actor,
+        decision=Decision.DENY,
+        uses=Use.AI_TRAIN,
+        title=title,
+        keep=True,
+        pictures=[SentPicture(io.BytesIO(data), name) for data, name in zip(pictures, names, strict=False)],
+    )
+    uploads = list(claim.uploads.in_order())
+    for upload in uploads[:-1] or uploads:
+        hash_upload(str(upload.public_id))
+    claim.refresh_from_db()
+    return claim
 
 
 def _import(party: Party) -> Import:
@@ -101,6 +147,7 @@ PAGES: dict[str, tuple[str, Callable[[Gallery], str]]] = {
     "lookup-terms": ("nobody", lambda _: _found("https://example.net/ada/prints/7.jpg")),
     "lookup-unreserved": ("nobody", lambda _: _found("https://example.com/cat.jpg")),
     "lookup-invalid": ("nobody", lambda _: _found("javascript:alert(1)")),
+    "lookup-picture": ("nobody", lambda _: "/lookup/picture/"),
     "how-it-works": ("nobody", lambda _: "/how-it-works/"),
     "privacy": ("nobody", lambda _: "/privacy/"),
     "sign-in": ("nobody", lambda _: "/accounts/login/"),
@@ -114,7 +161,11 @@ PAGES: dict[str, tuple[str, Callable[[Gallery], str]]] = {
     "claims": ("person", lambda _: "/claims/"),
     "claims-withdrawn": ("person", lambda _: "/claims/?status=withdrawn"),
     "claim": ("person", lambda made: f"/claims/{made.claim.public_id}/"),
+    "claim-by-picture": ("person", lambda made: f"/claims/{made.pictured.public_id}/"),
+    "claim-held": ("person", lambda made: f"/claims/{made.held.public_id}/"),
+    "claim-pictures": ("person", lambda made: f"/claims/{made.pictured.public_id}/pictures/?watch=1"),
     "withdraw": ("person", lambda made: f"/claims/{made.claim.public_id}/withdraw/"),
+    "opt-out-pictures": ("person", lambda _: "/opt-out/pictures/"),
     "opt-out": ("person", lambda _: "/opt-out/"),
     "keys": ("person", lambda _: "/keys/"),
     "key-new": ("person", lambda _: "/keys/new/"),

@@ -14,6 +14,7 @@ from playwright.sync_api import Page
 from registry.models import User
 from tests.browser.conftest import NewPage
 from tests.browser.gallery import PAGES, Gallery, fill
+from tests.server.pictures import jpeg
 
 pytestmark = pytest.mark.slow
 
@@ -52,11 +53,30 @@ def ask_for_code(page: Page) -> None:
     page.get_by_label("The code from the mail").wait_for()
 
 
+def look_up(page: Page, data: bytes) -> None:
+    page.goto("/lookup/picture/")
+    page.get_by_label("What does the registry say about this picture?").set_input_files(
+        {"name": "found-on-a-blog.jpg", "mimeType": "image/jpeg", "buffer": data}
+    )
+    page.get_by_role("button", name="Look up").click()
+    page.wait_for_load_state()
+
+
+def send_no_pictures(page: Page) -> None:
+    page.goto("/opt-out/pictures/")
+    page.get_by_role("button", name="Send and record").click()
+    page.get_by_role("alert").wait_for()
+
+
 # name: (who, what she does to come there)
 STEPS: dict[str, tuple[str, Callable[[Page], None]]] = {
     "opt-out-errors": ("person", send_form),
     "opt-out-preview": ("person", preview),
     "key-made": ("person", make_key),
+    "opt-out-pictures-errors": ("person", send_no_pictures),
+    "lookup-picture-denied": ("nobody", lambda page: look_up(page, jpeg(1, 200, quality=60))),
+    "lookup-picture-unreserved": ("nobody", lambda page: look_up(page, jpeg(77))),
+    "lookup-picture-unreadable": ("nobody", lambda page: look_up(page, b"no picture")),
     "code": ("nobody", ask_for_code),
     "mail-with-code": ("nobody", lambda page: page.get_by_role("link", name="Read the code").click()),
 }
