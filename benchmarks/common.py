@@ -109,12 +109,18 @@ class Spent(NamedTuple):
     elapsed: float
 
 
-def in_rounds(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[Spent]]:
-    """Call each work in turn, `rounds` times over: what else the machine does meets all alike."""
+def in_rounds(
+    works: Mapping[str, Callable[[], object]], rounds: int, *, before: Callable[[], object] = int
+) -> dict[str, list[Spent]]:
+    """Call each work in turn, `rounds` times over: what else the machine does meets all alike.
+
+    `before` is called before each of them, and does not count.
+    """
     spent: dict[str, list[Spent]] = {name: [] for name in works}
     for _ in range(rounds):
         for name, work in works.items():
             # What one work leaves behind is not for the next to sweep up.
+            before()
             gc.collect()
             cpu, clock = time.process_time(), time.perf_counter()
             work()
