@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
 
-__all__ = ["BY_VIEWS", "BY_VIEWS_REDUCED", "EDITS", "Edit", "encoded"]
+__all__ = ["BY_ORIENTATIONS", "BY_VIEWS", "BY_VIEWS_REDUCED", "EDITS", "Edit", "encoded"]
 
 Edit = Callable[[Image.Image], bytes]
 _Change = Callable[[Image.Image], Image.Image]
@@ -148,7 +148,14 @@ BY_VIEWS = {
     "border 20 %, red": _saved(partial(_framed, share=0.2, colour="#c02020")),
 }
 
-#: The same, and reduced to 256 pixels besides.
+#: The same of the eight orientations.
+BY_ORIENTATIONS = {
+    "mirrored": _saved(ImageOps.mirror),
+    "flipped": _saved(ImageOps.flip),
+    **{f"turned {angle}°": _saved(partial(_turned, degrees=angle)) for angle in (90, 180, 270)},
+}
+
+#: Padded or cropped, and reduced to 256 pixels besides.
 BY_VIEWS_REDUCED = {
     "img2dataset center_crop 256": _saved(partial(_img2dataset, mode="center_crop"), quality=95),
     "img2dataset border 256": _saved(partial(_img2dataset, mode="border"), quality=95),
@@ -176,10 +183,8 @@ EDITS: dict[str, Edit] = {
         f"crop {share:.0%}, corner": _saved(partial(_crop, share=share, place=0))
         for share in (0.05, 0.1, 0.2)
     },
-    "mirrored": _saved(ImageOps.mirror),
-    "flipped": _saved(ImageOps.flip),
+    **BY_ORIENTATIONS,
     **{f"rotated {angle}°": _saved(partial(_rotated, degrees=angle)) for angle in (1, 2, 5, 10)},
-    **{f"turned {angle}°": _saved(partial(_turned, degrees=angle)) for angle in (90, 180, 270)},
     "caption over it": _saved(partial(_captioned, over=True)),
     "caption below it": _saved(partial(_captioned, over=False)),
     **{f"watermark {share:.0%}": _saved(partial(_watermarked, strength=share)) for share in (0.3, 0.6, 1)},

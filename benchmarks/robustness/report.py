@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.robustness.edits import BY_VIEWS, BY_VIEWS_REDUCED
+from benchmarks.robustness.edits import BY_ORIENTATIONS, BY_VIEWS, BY_VIEWS_REDUCED
 from benchmarks.robustness.measure import COUNTED, Counts, Measured
 from benchmarks.robustness.works import NAMES
 
@@ -30,14 +30,15 @@ of {pairs:,} a line, in the order of the columns.
 """
 
 #: Of which edits what is promised: the mark, and the place in COUNTED.
-_PROMISES = (("●", BY_VIEWS, 0), ("○", BY_VIEWS_REDUCED, 1))
+_PROMISES = (("●", {**BY_VIEWS, **BY_ORIENTATIONS}, 0), ("○", BY_VIEWS_REDUCED, 1))
 
 
 _PROMISE = """\
-● Letterbox, border and centre crop, which a plain hash misses and the views meet: a recall of {least} is
-promised as a match. ○ img2dataset pads and crops while it reduces to 256 pixels: promised with the tier
-*probable*. By the reduction PDQ moves more than 31 bits for some textures, and the light margins of a scan
-are stripped along with white padding. `make robustness` fails where less is found. {held}
+● Letterbox, border, centre crop and turning, which a plain hash misses and the views and orientations meet:
+a recall of {least} is promised as a match. ○ img2dataset pads and crops while it reduces to 256 pixels:
+promised with the tier *probable*. By the reduction PDQ moves more than 31 bits for some textures, and the light
+margins of a scan are stripped along with white padding. `make robustness` fails where less is found.
+{held}
 
 """
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.robustness.edits import BY_VIEWS, BY_VIEWS_REDUCED, EDITS, encoded
+from benchmarks.robustness.edits import BY_ORIENTATIONS, BY_VIEWS, BY_VIEWS_REDUCED, EDITS, encoded
 from benchmarks.robustness.measure import COUNTED, Counts, Hashed, Measured, claim, find, hash_file
 from benchmarks.robustness.report import missed, written
 from benchmarks.robustness.works import Work, works
@@ -20,7 +20,7 @@ def claimed() -> tuple[list[Work], Snapshot, list[Hashed]]:
     return chosen, snapshot, [hash_file(encoded(work.image, "PNG")) for work in chosen]
 
 
-@pytest.mark.parametrize("name", [*BY_VIEWS, *BY_VIEWS_REDUCED, "JPEG 30", "mirrored", "turned 90°"])
+@pytest.mark.parametrize("name", [*BY_VIEWS, *BY_ORIENTATIONS, *BY_VIEWS_REDUCED, "JPEG 30"])
 def test_edited_works_are_found_and_taken_for_no_other(
     claimed: tuple[list[Work], Snapshot, list[Hashed]], name: str
 ) -> None:
