@@ -36,8 +36,8 @@ _PROMISES = (("●", {**BY_VIEWS, **BY_ORIENTATIONS}, 0), ("○", BY_VIEWS_REDUC
 _PROMISE = """\
 ● Letterbox, border, centre crop and turning, which a plain hash misses and the views and orientations meet:
 a recall of {least} is promised as a match. ○ img2dataset pads and crops while it reduces to 256 pixels:
-promised with the tier *probable*. By the reduction PDQ moves more than 31 bits for some textures, and the light
-margins of a scan are stripped along with white padding. `make robustness` fails where less is found.
+promised with the tier *probable*. By the reduction PDQ moves more than 31 bits for some textures, and the
+light margins of a scan are stripped along with white padding. `make robustness` fails where less is found.
 {held}
 
 """
