@@ -34,7 +34,7 @@ help:  ## Print this help
 		-r requirements-img2dataset.txt
 	@touch $@
 
-demo: .venv/.run  ## Watch the whole story: claims, snapshot, filter, receipt (ONCE=1 exits, DATA=some.parquet uses yours)
+demo: .venv/.run  ## Watch the whole story: claims, filters, receipts, a model (ONCE=1 exits, DATA=some.parquet uses yours)
 	@$(BIN)/python -m demo $(if $(ONCE),--once) $(if $(DATA),--data "$(DATA)")
 
 run: .venv/.run  ## Start the registry on this machine; nothing to configure

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from demo.gallery import PAINTER, claim_pictures, filter_gallery
+from demo.learning import STEPS, claim_site, learn
 from demo.mirror import fetch_snapshot
 from demo.people import (
     CREATORS,
@@ -24,6 +25,7 @@ from demo.people import (
 from demo.rows import filter_rows
 from demo.service import Registry, running
 from demo.tools import CONSOLE, HOME, optout, step
+from trainer.shapes.draw import OPTED_OUT
 
 
 def main() -> int:
@@ -33,11 +35,14 @@ def main() -> int:
     parser.add_argument(
         "--data", type=Path, help="filter this Parquet file instead of generated rows (DATA=…)"
     )
+    parser.add_argument(
+        "--steps", type=int, default=STEPS, help="how long the model learns (default: %(default)s steps)"
+    )
     arguments = parser.parse_args()
     if arguments.data and not arguments.data.exists():
         parser.error(f"{arguments.data} does not exist")
     with _own_folder(), running(HOME / "registry") as registry:
-        _tell(registry, arguments.data)
+        _tell(registry, arguments.data, arguments.steps)
         if not arguments.once:
             _keep_serving(registry)
     return 0
@@ -57,13 +62,15 @@ def _own_folder() -> Iterator[None]:
         yield
 
 
-def _tell(registry: Registry, data: Path | None) -> None:
+def _tell(registry: Registry, data: Path | None, steps: int) -> None:
     CONSOLE.print(
         f"\n[bold]The Optout Registry[/], on this machine alone: [link={registry.web}]{registry.web}[/]\n"
     )
     with step(f"{len(CREATORS)} creators sign up at the portal and send claims over the API"):
         claims = claim_by_creators(registry)
     CONSOLE.print(f"     {claims} claims: sites, names and single addresses, some under terms")
+    with step(f"{OPTED_OUT.name} opts out of everything on her site"):
+        claims += claim_site(registry)
     with step(f"{PAINTER} hashes her pictures at home and sends the hashes"):
         claims += claim_pictures(registry)
     with step("A gallery imports the works of 200 members as one file"):
@@ -77,6 +84,7 @@ def _tell(registry: Registry, data: Path | None) -> None:
         optout("keygen", HOME / "keys")
     filter_rows(data, snapshot)
     filter_gallery(snapshot)
+    learn(snapshot, steps)
     _show_addresses(registry)
 
 

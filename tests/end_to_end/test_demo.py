@@ -18,21 +18,24 @@ from demo.service import ROOT
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(450)
 def test_demo_tells_the_whole_story_and_stops_everything(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     done = subprocess.run(
-        [sys.executable, "-m", "demo", "--once"],
+        [sys.executable, "-m", "demo", "--once", "--steps", "20"],
         cwd=ROOT,
         env={**os.environ, "OPTOUT_DEMO_DIR": str(folder), "OPTOUT_PORT": "0", "COLUMNS": "200"},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=400,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert done.stdout.count("✓") == 10
+    assert done.stdout.count("✓") == 15
     assert "'co.uk' is a public suffix" in done.stdout
     assert done.stdout.count("The receipt holds.") == 2
+    assert "by Mirela Dunn left out" in done.stdout
+    assert "The model's statement holds." in done.stdout
     assert done.stdout.count(" 5 of 5") == len(COPIES)
     assert _figure(done.stdout, "pictures of others dropped") == "0"
     receipt = json.loads((folder / "filtered" / "receipt.json").read_text())
