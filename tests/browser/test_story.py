@@ -7,6 +7,8 @@ from playwright.sync_api import Page, expect
 from registry import live
 from registry.models import Claim, User
 from tests.browser.conftest import NewPage
+from tests.server.pictures import jpeg, white
+from tests.server.working import worker
 
 PICTURE = "https://www.example.org/pictures/harbour.jpg"
 COPY = "https://i0.wp.com/example.org/pictures/harbour-300x200.jpg"
@@ -32,6 +34,34 @@ def test_sign_up_opt_out_look_up_and_withdraw_without_javascript(new_page: NewPa
     expect(page.get_by_role("status")).to_contain_text("The claim is withdrawn")
     assert answer_for(page, COPY) == "Nobody has reserved this."
     expect(page.get_by_text("That is not permission.")).to_be_visible()
+
+
+def test_opt_out_by_sending_pictures_and_find_a_copy_without_javascript(
+    new_page: NewPage, person: User
+) -> None:
+    page = new_page(script=False, user=person)
+    page.goto("/opt-out/")
+    page.get_by_role("link", name="By picture").click()
+    files = {"harbour.jpg": jpeg(1), "blank.png": white()}
+    page.get_by_label("Pictures", exact=True).set_input_files(
+        [{"name": name, "mimeType": "image/jpeg", "buffer": data} for name, data in files.items()]
+    )
+    page.get_by_role("button", name="Send and record").click()
+    expect(page.get_by_role("status")).to_contain_text("2 pictures arrived")
+    with worker():
+        # The page looks again by itself.
+        expect(page.get_by_role("heading", name="Everything is done")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("1 recorded, 1 cannot be used")).to_be_visible()
+    expect(page.get_by_text("it is too plain")).to_be_visible()
+
+    live.reset()
+    page.goto("/lookup/")
+    page.get_by_role("link", name="By picture").click()
+    copy = {"name": "copy.jpg", "mimeType": "image/jpeg", "buffer": jpeg(1, quality=55)}
+    page.get_by_label("What does the registry say about this picture?").set_input_files(copy)
+    page.get_by_role("button", name="Look up").click()
+    expect(page.locator("#answer")).to_contain_text("Denied. Do not use it for this.")
+    expect(page.get_by_role("heading", name="Claim by ada-lindqvist")).to_be_visible()
 
 
 def test_who_has_an_account_signs_in_with_a_code(new_page: NewPage, person: User) -> None:
