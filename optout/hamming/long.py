@@ -6,6 +6,7 @@ An entry's number leaves some bits of its 32 free: they hold the chunk's next bi
 bucket without being near need not be looked at, which would be a cache miss each.
 """
 
+from math import comb
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from optout.hamming.found import Found, joined
 from optout.hamming.plan import Chunk, chunks_of, masks_of, thresholds_of
 from optout.machine import ones, prefetch
 
-__all__ = ["CHUNKS", "INDEXED_RADIUS", "LongIndex", "fault", "make_index", "offset_counts", "search"]
+__all__ = ["CHUNKS", "LongIndex", "fault", "is_worth_visiting", "make_index", "offset_counts", "search"]
 
 U8 = npt.NDArray[np.uint8]
 U32 = npt.NDArray[np.uint32]
@@ -24,8 +25,8 @@ U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
 
 CHUNKS = chunks_of(256, 11)
-#: The widest radius for which visiting buckets is less work than comparing every code.
-INDEXED_RADIUS = 40
+#: How many codes are compared one after the other in the time that one look at a bucket or its code takes.
+LOOK = 6
 #: Queries searched before their results are put in order.
 BLOCK = 2048
 #: Codes compared with all queries of a block while they are in the nearest cache.
@@ -127,8 +128,8 @@ def search(index: LongIndex, queries: U64, radius: int) -> Found:
     Args:
         index: what is searched.
         queries: uint64[q, 4].
-        radius: up to `INDEXED_RADIUS` by the tables; beyond it, and of an index without tables, every code is
-            compared with every query.
+        radius: 0 to 256; where it is so wide that the tables do not help, and of an index without tables,
+            every code is compared.
     """
     queries = np.ascontiguousarray(queries)
     blocks = range(0, len(queries), BLOCK)
@@ -136,8 +137,18 @@ def search(index: LongIndex, queries: U64, radius: int) -> Found:
     return joined(parts)
 
 
+def is_worth_visiting(count: int, radius: int) -> bool:
+    """Whether visiting the buckets near a query is less work than comparing it with `count` codes."""
+    looks = 0.0
+    for chunk, limit in zip(CHUNKS, thresholds_of(radius, len(CHUNKS)), strict=True):
+        bits = _bits(chunk, count)
+        buckets = sum(comb(bits, flips) for flips in range(min(limit, bits) + 1))
+        looks += buckets * (1 + count / 2**bits)
+    return looks * LOOK < count
+
+
 def _search_block(index: LongIndex, queries: U64, first: int, radius: int) -> Found:
-    if radius > INDEXED_RADIUS or not len(index.entries):
+    if not index.entries or not is_worth_visiting(len(index.code), radius):
         return _near(queries, index.code, radius).in_order(first)
     return _visited(index, queries, radius).in_order(first)
 

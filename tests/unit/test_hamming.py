@@ -112,6 +112,26 @@ def test_the_plan_satisfies_the_pigeonhole_principle(bits: int, count: int, radi
     assert sum(threshold + 1 for threshold in thresholds) == radius + 1
 
 
+@pytest.mark.parametrize(
+    ("count", "radius", "worth"),
+    [(100, 31, False), (20_000, 31, True), (10**7, 31, True), (10**7, 52, True), (10**7, 128, False)],
+)
+def test_tables_are_used_where_they_are_less_work(count: int, radius: int, worth: bool) -> None:
+    assert long.is_worth_visiting(count, radius) == worth
+
+
+def test_the_tables_find_the_same_at_radii_that_are_mostly_scanned(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, queries = planted(np.random.default_rng(64), 3_000, 4, 70)
+    found = {}
+    for worth in (False, True):
+        monkeypatch.setattr(long, "is_worth_visiting", lambda *_, worth=worth: worth)
+        found[worth] = [
+            as_rows(long.search(long.make_index(code), queries, radius)) for radius in (31, 52, 64)
+        ]
+    assert found[True] == found[False]
+    assert len(found[True][2]) > 50
+
+
 def test_masks_are_all_small_flips() -> None:
     assert masks_of(4, 2).tolist() == [n for n in range(16) if n.bit_count() <= 2]
     assert masks_of(5, 0).tolist() == [0]

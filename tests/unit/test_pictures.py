@@ -243,6 +243,14 @@ def test_items_of_many_batches_keep_their_rows(snapshot: Snapshot) -> None:
     assert snapshot.explain(items, verdicts, 40_000)[0]["matched"] == view(1, pdq=3).pdq
 
 
+def test_a_column_of_bare_pdq_meets_claimed_pictures(snapshot: Snapshot) -> None:
+    near = [f"{flipped(code(seed, 256), apart, 256):064x}" for seed, apart in ((1, 31), (5, 31), (1, 32))]
+    verdicts = snapshot.judge(Items(4, pdq=pa.array([*near, None])), TRAIN)
+    assert verdicts.matches.kind.tolist() == [SelectorKind.PICTURE, SelectorKind.PDQ]
+    denied, unreserved = Outcome.DENIED, Outcome.UNRESERVED
+    assert verdicts.outcome.tolist() == [denied, denied, unreserved, Outcome.ERROR]
+
+
 def test_only_what_counts_is_looked_for_unless_asked(snapshot: Snapshot) -> None:
     items = Items(1, pictures=probes_of_fingerprint(0, fingerprint(view(1, pdq=40))))
     assert not len(snapshot.judge(items, TRAIN).matches.row)
