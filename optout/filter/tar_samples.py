@@ -16,6 +16,9 @@ __all__ = ["Group", "group_members", "row_key", "samples_of"]
 
 _META = re.compile(r"__[^/]*__(/|$)")
 _WORDS = TEXTS | {"json", "cls", "url"}
+_READ = TEXTS | {"json"}
+#: Captions and metadata are read into memory.
+_MOST_WORDS = 16 << 20
 
 
 class Group(NamedTuple):
@@ -86,6 +89,9 @@ def _gather(job: Job, archive: Archive, group: Group, sample: Sample) -> None:
     for extension, member in group.members:
         if member.kind != "file":
             sample.fail(ItemError.MEMBER, f"{ascii_name(member.name)} is a link or a device, not a file")
+        elif extension in _READ and member.size > _MOST_WORDS:
+            why = f"{ascii_name(member.name)} has {member.size:,} bytes, too many for a caption or metadata"
+            sample.fail(ItemError.MEMBER, why)
         elif extension == "json":
             stated = read_json(archive.read(member), job.settings.columns)
             if stated is None:

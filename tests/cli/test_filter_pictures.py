@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from optout.hashes import hash_picture
 from tests.cli.command_support import Home, Ran, build
-from tests.cli.tar_support import keys, sample, write_tar
+from tests.cli.tar_support import contents, keys, sample, write_members, write_tar
 from tests.unit.picture_support import PHOTOGRAPHS
 
 Command = Callable[..., Ran]
@@ -129,6 +129,19 @@ def test_pictures_that_cannot_be_judged(go: Command, tmp_path: Path, content: by
     assert said in ran.json["error_items"][0]
     assert keys(tmp_path / "out" / "a.tar") == ["free"]
     assert go(source, tmp_path / "kept", "--keep-errors").json["kept"] == 2
+
+
+def test_a_sample_of_several_pictures_goes_if_one_is_claimed(go: Command, tmp_path: Path) -> None:
+    pictures = copies()
+    pairs = {"mixed": ("free0", "resized"), "free": ("free0", "free2"), "broken": ("free0", "junk")}
+    members = [
+        (f"{key}.{side}.jpg", pictures.get(name, b"junk"))
+        for key, names in pairs.items()
+        for side, name in zip(("left", "right"), names, strict=True)
+    ]
+    ran = go(write_members(tmp_path / "a.tar", members), tmp_path / "out")
+    assert (ran.code, ran.json["reasons"], ran.json["error_reasons"]) == (0, {"picture": 1}, {"picture": 1})
+    assert list(contents(tmp_path / "out" / "a.tar")) == ["free.left.jpg", "free.right.jpg"]
 
 
 def test_an_owner_may_use_his_own_pictures(go: Command, tmp_path: Path) -> None:

@@ -229,9 +229,14 @@ FINE = "https://fine.example/a.jpg"
             ["b"],
             "a.json is not a JSON object",
         ),
+        (
+            [("a.json", b" " * (16 << 20) + b"{}"), *triple("a", FINE)[:2], *triple("b", FINE)],
+            ["b"],
+            "a.json has 16,777,218 bytes, too many for a caption or metadata",
+        ),
         ([*triple("b", FINE), ("README", b"hello")], ["b"], "README belongs to no sample: left out"),
     ],
-    ids=["no metadata", "no picture", "key twice", "key twice in a row", "bad JSON", "stray"],
+    ids=["no metadata", "no picture", "key twice", "key twice in a row", "bad JSON", "huge JSON", "stray"],
 )
 def test_members_that_make_no_sample(
     optout_filter: Command, tmp_path: Path, members: Members, kept: list[str], sentence: str

@@ -44,6 +44,18 @@ def test_a_shard_with_an_open_snapshot_or_a_path(snapshot: Path, rows: Path, tmp
     assert pq.read_table(tmp_path / "a.parquet")["n"].to_pylist() == list(range(1, 1000, 2))
 
 
+def test_a_folder_of_pictures_as_one_shard(snapshot: Path, tmp_path: Path) -> None:
+    for name, host in (("a", "denied"), ("b", "other")):
+        folder = tmp_path / "in"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.jpg").write_bytes(name.encode())
+        (folder / f"{name}.json").write_text(f'{{"url": "https://{host}.example/"}}')
+    question = optout.Question(optout.Use.AI_TRAIN, datetime(2026, 1, 1, tzinfo=UTC))
+    result = optout.filter_shard(tmp_path / "in", tmp_path / "out", snapshot, question)
+    assert sorted(result.outputs) == ["b.jpg", "b.json"]
+    assert (tmp_path / "out" / "b.jpg").read_bytes() == b"b"
+
+
 def test_a_data_set_without_a_key_has_no_receipt(snapshot: Path, rows: Path, tmp_path: Path) -> None:
     seen: list[int] = []
     for expected in (0, 1):
