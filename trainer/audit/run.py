@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from optout.engine import Question
 from optout.engine.items import Evidence
 from optout.errors import DoesNotHold, UsageError
@@ -119,10 +121,11 @@ def audit(
     make_room(out)
     pictures: list[str] = []
     items: list[dict[str, Any]] = []
-    for picture in _drawn(pipeline, prompts, settings, progress):
-        pictures.append(f"drawn/{len(pictures):05d}.png")
-        (out / pictures[-1]).write_bytes(picture)
-        items += [seen.item for seen in settings.looker.look([picture])]
+    for some in _drawn(pipeline, prompts, settings, progress):
+        for picture in some:
+            pictures.append(f"drawn/{len(pictures):05d}.png")
+            (out / pictures[-1]).write_bytes(picture)
+        items += [seen.item for seen in settings.looker.look(some)]
     findings = find(snapshot, works, items, question)
     return Audited(
         model=model,
@@ -184,14 +187,19 @@ def _works(model: Path, admission: Admission, settings: Audit, progress: Progres
     )
 
 
-def _drawn(pipeline: Any, prompts: Sequence[Prompt], settings: Audit, progress: Progress) -> Iterator[bytes]:
-    """The files of the drawn pictures."""
+def _drawn(
+    pipeline: Any, prompts: Sequence[Prompt], settings: Audit, progress: Progress
+) -> Iterator[list[bytes]]:
+    """The files of the drawn pictures, some at a time."""
     for some in draw_all(pipeline, [prompt.text for prompt in prompts], settings.drawing):
-        for picture in some:
-            buffer = io.BytesIO()
-            picture.save(buffer, "PNG")
-            yield buffer.getvalue()
+        yield [_png(picture) for picture in some]
         progress("drawing", len(some), len(prompts))
+
+
+def _png(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _weights(model: Path) -> dict[str, str]:
