@@ -136,8 +136,8 @@ def _unet(settings: Settings, channels: int, side: int, text: Any) -> Any:
         norm_num_groups=8,
         cross_attention_dim=text.config.hidden_size,
         attention_head_dim=model.heads,
-        # The caption as a whole goes where the time goes, into every block: what it says of the whole picture
-        # is learned in a tenth of the steps that attention alone takes.
+        # The caption as a whole goes where the time goes, into every block: attention alone was seen to learn
+        # what it says of the whole picture much later (docs/adr/0009-trainer.md).
         addition_embed_type="text",
         addition_embed_type_num_heads=model.heads,
         resnet_time_scale_shift="scale_shift",
