@@ -14,6 +14,7 @@ from django.utils import timezone
 from optout.exchange import ClaimBatch, Rejected
 from registry.loading import statements
 from registry.loading.copying import copy_table
+from registry.loading.guard import hold_flooding
 from registry.loading.rows import Split, permitted, split
 from registry.models import Claim, ClaimEvent, Import
 from registry.services.events import Stated, canonical_json, event_payload, lock_events
@@ -66,6 +67,7 @@ def load_chunk(source: Import, batch: ClaimBatch) -> ChunkResult:
     outcomes, added, refused = _write(source, parts)
     rejected += [Rejected(row, code, _REFUSALS[code], value) for row, code, value in refused]
     _write_events(source, parts.claims, outcomes, added)
+    hold_flooding(source.party, parts.selectors, [outcome.id for outcome in outcomes], added)
     good = _good_rows(parts.selectors, outcomes, added)
     return ChunkResult(
         good=good,

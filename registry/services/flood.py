@@ -5,7 +5,7 @@ parties uploaded lately. A sample too small to tell holds nobody up.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -18,14 +18,15 @@ from optout.probes import PictureProbes
 from optout.words import SelectorKind
 from registry.models import Party, Upload
 
-__all__ = ["LEAST_SAMPLE", "reason_of"]
+__all__ = ["GUARDED", "LEAST_SAMPLE", "reason_of", "reasons"]
 
 #: Fewer pictures say nothing about one in a thousand.
 LEAST_SAMPLE = 200
 #: Of the registry's own uploads the newest, looked at anew after some minutes.
 MOST_SAMPLE = 20_000
 _FRESH_SECONDS = 600
-_GUARDED = frozenset({SelectorKind.PICTURE, SelectorKind.PHASH, SelectorKind.PDQ})
+#: The kinds that may match more than was meant.
+GUARDED = frozenset({SelectorKind.PICTURE, SelectorKind.PHASH, SelectorKind.PDQ})
 _log = structlog.get_logger(__name__)
 
 
@@ -39,31 +40,41 @@ _NOTHING = _Sample(PictureProbes.none(), 0)
 
 def reason_of(selectors: Sequence[tuple[SelectorKind, str]], party: Party) -> str:
     """Why a claim by these selectors has to wait for an operator, as a sentence for its owner, else ""."""
-    guarded = [pair for pair in selectors if pair[0] in _GUARDED]
+    return next((reason for _, reason in reasons(selectors, party)), "")
+
+
+def reasons(selectors: Sequence[tuple[SelectorKind, str]], party: Party) -> Iterator[tuple[int, str]]:
+    """The place of each selector that matches too much, and why, as a sentence for its owner."""
+    guarded = [(at, pair) for at, pair in enumerate(selectors) if pair[0] in GUARDED]
     sample = _sample(party) if guarded else _NOTHING
     if sample.size < LEAST_SAMPLE:
-        return ""
-    share = _worst(guarded, sample)
-    if not share:
-        return ""
-    _log.warning("claim_floods", share=share, party=party.handle)
-    return (
-        f"One of its hashes resembles {share:.1%} of {sample.size:,} unrelated pictures, more than a hash "
-        "of one picture should. An operator will look at it; until then the claim is not matched by its "
-        "hashes."
-    )
+        return
+    for number, share in _too_much([pair for _, pair in guarded], sample):
+        _log.warning("claim_floods", share=share, party=party.handle)
+        yield (
+            guarded[number][0],
+            f"One of its hashes resembles {share:.1%} of {sample.size:,} unrelated pictures, more than a "
+            "hash of one picture should. An operator will look at it; until then the claim is not matched "
+            "by its hashes.",
+        )
 
 
-def _worst(selectors: Sequence[tuple[SelectorKind, str]], sample: _Sample) -> float:
-    """The share that a selector matches of which it is too much; 0 when there is none.
+def _too_much(
+    selectors: Sequence[tuple[SelectorKind, str]], sample: _Sample, first: int = 0
+) -> Iterator[tuple[int, float]]:
+    """Each selector that matches too large a share, by its number counted from `first`, and the share.
 
-    Together they are asked about at once, which is nearly always the end of it; else by halves.
+    All are asked about at once, which is nearly always the end of it; else by halves.
     """
     share = flood_share(selectors, *sample)
     if share <= settings.OPTOUT_FLOOD_SHARE:
-        return 0.0
+        return
     half = len(selectors) // 2
-    return (_worst(selectors[:half], sample) or _worst(selectors[half:], sample)) if half else share
+    if not half:
+        yield first, share
+        return
+    yield from _too_much(selectors[:half], sample, first)
+    yield from _too_much(selectors[half:], sample, first + half)
 
 
 def _sample(party: Party) -> _Sample:

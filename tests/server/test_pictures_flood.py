@@ -1,6 +1,7 @@
 """The flood guard: what resembles too many unrelated pictures waits for an operator."""
 
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,15 @@ from pytest_django import Settings
 from optout.hashes import format_fingerprint, hash_picture, parse_fingerprint
 from optout.words import Decision, SelectorKind, Use
 from registry.actor import Actor
+from registry.loading import load_import
 from registry.models import Claim, ClaimEvent
 from registry.services import flood
 from registry.services.claims import register_claim, withdraw_claim
 from registry.services.hashing import hash_upload
+from registry.services.imports import start_import
 from registry.services.pictures import SentPicture, claim_with_pictures
 from registry.stream import stream_claims
-from tests.server.parties import person
+from tests.server.parties import person, platform
 from tests.server.pictures import jpeg
 
 pytestmark = pytest.mark.django_db
@@ -103,3 +106,22 @@ def test_without_a_file_the_pictures_of_others_are_the_sample_and_ones_own_are_n
     assert claimed(bo, jpeg(1)).status == "active"
     assert claimed(anna, jpeg(1)).status == "held"
     flood._of_others.cache_clear()
+
+
+def test_rows_of_an_import_are_guarded_one_by_one(sample: Path) -> None:
+    big = platform()
+    rows = [
+        {"selector": kind, "value": value, "decision": "deny", "uses": "tdm", "ref": ref}
+        for ref, kind, value in (
+            ("floods", "picture", hash_picture(jpeg(1)).fingerprint),
+            ("floods", "url", "https://big.example.org/1.jpg"),
+            ("own", "picture", hash_picture(jpeg(7)).fingerprint),
+        )
+    ]
+    content = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+    for number in (1, 2):
+        source = start_import(acting=big, file=io.BytesIO(content), filename=f"{number}.jsonl")
+        load_import(str(source.public_id))
+    assert dict(Claim.objects.values_list("ref", "hold")) == {"floods": "flood", "own": ""}
+    assert ClaimEvent.objects.filter(type="held").count() == 1
+    assert spoken() == {SelectorKind.URL, SelectorKind.PICTURE}
