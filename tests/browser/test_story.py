@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from registry import live
 from registry.models import Claim, User
@@ -44,7 +44,7 @@ def test_opt_out_by_sending_pictures_and_find_a_copy_without_javascript(
     page.get_by_role("link", name="By picture").click()
     files = {"harbour.jpg": jpeg(1), "blank.png": white()}
     page.get_by_label("Pictures", exact=True).set_input_files(
-        [{"name": name, "mimeType": "image/jpeg", "buffer": data} for name, data in files.items()]
+        [FilePayload(name=name, mimeType="image/jpeg", buffer=data) for name, data in files.items()]
     )
     page.get_by_role("button", name="Send and record").click()
     expect(page.get_by_role("status")).to_contain_text("2 pictures arrived")
@@ -57,7 +57,7 @@ def test_opt_out_by_sending_pictures_and_find_a_copy_without_javascript(
     live.reset()
     page.goto("/lookup/")
     page.get_by_role("link", name="By picture").click()
-    copy = {"name": "copy.jpg", "mimeType": "image/jpeg", "buffer": jpeg(1, quality=55)}
+    copy = FilePayload(name="copy.jpg", mimeType="image/jpeg", buffer=jpeg(1, quality=55))
     page.get_by_label("What does the registry say about this picture?").set_input_files(copy)
     page.get_by_role("button", name="Look up").click()
     expect(page.locator("#answer")).to_contain_text("Denied. Do not use it for this.")

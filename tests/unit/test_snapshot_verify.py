@@ -239,12 +239,13 @@ def test_an_unverified_snapshot_cannot_lead_out_of_its_tables(snapshot: Path) ->
 
 def test_unverified_picture_tables_lead_nowhere_either(snapshot: Path) -> None:
     far = 2**32 - 1
-    for stem, change in (
+    changes: tuple[tuple[str, Callable[[Any], Any]], ...] = (
         ("picture.offsets", lambda column: np.full(len(column), far, np.uint32)),
         ("phash.offsets", lambda column: np.array([0, far] * len(column), np.uint32)[: len(column)]),
         ("pdq.offsets", lambda column: np.array([0, far] * len(column), np.uint32)[: len(column)]),
         ("pdq.tables", lambda column: np.full(len(column), far, np.uint32)),
-    ):
+    )
+    for stem, change in changes:
         path = next(snapshot.glob(f"segments/*/{stem}.arrow"))
         with pa.ipc.open_file(path) as reader:
             batch = reader.get_batch(0)
