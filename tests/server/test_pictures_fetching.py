@@ -29,6 +29,7 @@ from registry.web.addresses import is_public
 from tests.server.parties import person
 from tests.server.pictures import jpeg
 from tests.server.website import Page, Site, site
+from tests.server.working import wait_until, worker
 
 LIMITS = FetchLimits(most_bytes=1_000_000, seconds=5.0)
 
@@ -348,3 +349,16 @@ def test_a_server_that_fails_is_asked_again_and_in_the_end_given_up(web: Site) -
     upload = claim.uploads.get()
     assert (upload.state, upload.reason_code) == ("parked", "unreachable")
     assert upload.reason == "The server answered 503."
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_fetches_tries_again_after_a_pause_and_hashes(web: Site) -> None:
+    web.pages["/a.jpg"] = Page(b"", status=503)
+    with worker():
+        claim = claimed(f"{web.url}/a.jpg")
+        wait_until(lambda: any(path == "/a.jpg" for path, _ in web.asked))
+        web.pages["/a.jpg"] = Page(jpeg(1))
+        wait_until(lambda: claim.uploads.get().state == Upload.State.HASHED)
+    assert claim.uploads.get().attempts >= 1
+    kinds = set(claim.selectors.values_list("kind", flat=True))
+    assert kinds == {SelectorKind.URL, SelectorKind.PICTURE, SelectorKind.SHA256, SelectorKind.MD5}
