@@ -22,14 +22,14 @@ from demo.browser import Visitor
 from demo.service import Registry
 from demo.tools import CONSOLE, HOME, keys_to_trust, optout, step
 from trainer.shapes.draw import ARTISTS, OPTED_OUT
-from trainer.shapes.recipe import write_recipe
+from trainer.shapes.recipe import launch, write_recipe
 
 if TYPE_CHECKING:
     from trainer.shapes.exam import Exam
 
 __all__ = ["STEPS", "claim_site", "learn"]
 
-PICTURES, STEPS, DRAWN = 2000, 600, 20
+PICTURES, STEPS, DRAWN = 2000, 900, 20
 _RECIPE, _FILTERED, _MODEL = HOME / "shapes", HOME / "shapes-filtered", HOME / "model"
 #: Pictures of an artist that are shown, and of those on the screen their pixels a side.
 _EACH, _SIDE = 5, 16
@@ -64,7 +64,8 @@ def _train(settings: Path, steps: int, status: Status) -> None:
     # In so few steps a faster rate learns more, and the average must not reach far back.
     short = ("--steps", str(steps), "--set", "optimizer.rate=3e-3", "--set", "ema.decay=0.99")
     where = ("--data", str(_FILTERED), "--out", str(_MODEL), *map(str, keys_to_trust()))
-    command = [sys.executable, "-m", "trainer", "train", "--config", str(settings), *where, *short]
+    python, both = launch()
+    command = [sys.executable, *python, "train", "--config", str(settings), *where, *both, *short]
     said, text = [], status.status
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
         for line in process.stderr or ():

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import gather_object
@@ -155,10 +156,14 @@ def _write(
 def _accelerator(settings: Settings) -> Accelerator:
     # A run before this one in the same process may have had another precision.
     AcceleratorState._reset_state()
-    if settings.run.precision == "fp16" and PartialState().device.type == "cpu":
+    # Without this the processes of a launcher do not find each other where there is no GPU.
+    cpu = not torch.accelerator.is_available()
+    if settings.run.precision == "fp16" and PartialState(cpu=cpu).device.type == "cpu":
         raise UsageError("run.precision = 'fp16' needs a GPU; take 'bf16' or 'no'", code="bad_value")
     return Accelerator(
-        mixed_precision=settings.run.precision, gradient_accumulation_steps=settings.optimizer.accumulate
+        cpu=cpu,
+        mixed_precision=settings.run.precision,
+        gradient_accumulation_steps=settings.optimizer.accumulate,
     )
 
 

@@ -86,7 +86,7 @@ def test_the_chain_that_the_recipe_prints(
         if line[0] == "optout":
             ran = optout(*line[1:])
         elif "train" in line:
-            ran = trainer(*line[3:], *small, "--set", "validation.prompts=[]")
+            ran = trainer(*line[line.index("trainer") + 1 :], *small, "--set", "validation.prompts=[]")
         else:
             ran = trainer(*line[3:], "--samples", 4, "--json")
             assert (ran.code, ran.json["samples"], ran.json["passed"]) == (1, 4, False)

@@ -102,8 +102,7 @@ def test_two_processes_share_the_data_and_go_on_together(run: Run) -> None:
         "-m",
         "trainer",
     ]
-    cpu = {"ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""}
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **cpu}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
     def go(name: str, steps: int) -> dict[str, object]:
         command = [*launch, *run.arguments(name, "--set", "optimizer.schedule=constant", steps=steps)]

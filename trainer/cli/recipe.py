@@ -44,14 +44,17 @@ def _plain(value: object) -> object:
 
 
 def _chain(folder: Path) -> list[str]:
+    from trainer.shapes.recipe import launch
+
+    python, settings = (" ".join(part) for part in launch())
     trust, key = f"--trust {folder}/keys/public.pem", f"--key {folder}/keys/private.pem"
     return [
         f"optout keygen {folder}/keys",
         f"optout snapshot build {folder}/claims.jsonl {key} --out {folder}/snapshot",
         f"optout filter {folder}/data --snapshot {folder}/snapshot --use ai-train-generative --mode drop "
         f"--out {folder}/filtered {key}",
-        f"python -m trainer train --config {folder}/trainer.toml --data {folder}/filtered {trust} "
-        f"--out {folder}/model",
+        f"python {python} train --config {folder}/trainer.toml --data {folder}/filtered {trust} "
+        f"--out {folder}/model {settings}".rstrip(),
         f"optout verify {folder}/model {trust}",
         f"python -m trainer exam {folder}/model --grid {folder}/exam.png",
     ]

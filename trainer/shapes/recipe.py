@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import random
 import tarfile
 from collections.abc import Iterator
@@ -14,10 +15,11 @@ from optout.filter.atomic import ensure_directory
 from trainer.settings import settings_from, template
 from trainer.shapes.draw import ARTISTS, COLOURS, OPTED_OUT, SHAPES, Artist, Scene, draw_scene
 
-__all__ = ["Recipe", "caption_of", "write_recipe"]
+__all__ = ["Launch", "Recipe", "caption_of", "launch", "write_recipe"]
 
 _SHARD = 500
 _SIGNED = 0.8
+_BATCH = 16
 _SETTINGS = {
     "data": {"resolution": 32},
     "model": {
@@ -29,7 +31,7 @@ _SETTINGS = {
     },
     # Every noise level counts alike: what the caption says is learned where there is most noise.
     "objective": {"prediction": "v", "min_snr": 0.0},
-    "optimizer": {"batch": 16, "rate": 2e-3},
+    "optimizer": {"batch": _BATCH, "rate": 2e-3},
     "ema": {"decay": 0.998},
     "run": {"steps": 4500, "save_every": 500, "log_every": 25},
     "validation": {
@@ -56,6 +58,29 @@ class Recipe(NamedTuple):
     settings: Path
     pictures: int
     opted_out: int
+
+
+class Launch(NamedTuple):
+    """How to start the trainer: what follows `python`, and the settings that go with it."""
+
+    python: list[str]
+    settings: list[str]
+
+
+def launch() -> Launch:
+    """The trainer on all of a small machine.
+
+    Layers of this size gain nothing from threads, so on two cores without a GPU two processes take half of
+    each batch: 0.12 s a step instead of 0.155.
+    """
+    import torch
+
+    if len(os.sched_getaffinity(0)) < 2 or torch.accelerator.is_available():
+        return Launch(["-m", "trainer"], [])
+    both = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    return Launch(
+        [*both, "-m", "trainer"], ["--set", f"optimizer.batch={_BATCH // 2}", "--set", "run.threads=1"]
+    )
 
 
 def write_recipe(folder: Path, *, pictures: int = 4000, seed: int = 0) -> Recipe:
