@@ -2,8 +2,9 @@
 
 import gc
 import os
-import resource
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -133,9 +134,22 @@ def median_ratio(theirs: Sequence[float], ours: Sequence[float]) -> float:
     return statistics.median(their / our for their, our in zip(theirs, ours, strict=True))
 
 
-def peak_gib(who: int = resource.RUSAGE_CHILDREN) -> float:
-    """Largest resident size so far, in GiB, of this process's ended children (or of itself)."""
-    return resource.getrusage(who).ru_maxrss / 2**20
+# A child's peak starts at what its parent held when it was started: so a small process starts it.
+_STARTER = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
+def peak_gib_of(command: Sequence[str]) -> float:
+    """Largest resident size of `command`, in GiB; mapped files count as far as they were touched.
+
+    Raises:
+        CalledProcessError: the command failed.
+    """
+    starter = [sys.executable, "-S", "-c", _STARTER, *command]
+    return int(subprocess.run(starter, check=True, stdout=subprocess.PIPE).stdout) / 2**20
 
 
 def dataset(rows: int, *, group: int = 500_000) -> Path:

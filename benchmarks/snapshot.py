@@ -48,7 +48,7 @@ def build(claims: Path, out: Path) -> None:
     common.one_core()
     start, cpu = time.perf_counter(), time.process_time()
     build_snapshot(_tables(claims), out, private_key=_key())
-    peak = common.peak_gib(resource.RUSAGE_SELF)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(time.process_time() - cpu, time.perf_counter() - start, peak)
 
 
