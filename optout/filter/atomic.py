@@ -10,7 +10,7 @@ from typing import Any
 
 from optout.errors import BadInput, UsageError, cannot_write
 
-__all__ = ["copy_range", "ensure_directory", "sha256_of", "sync", "write_atomic"]
+__all__ = ["copy_file", "copy_part", "ensure_directory", "sha256_of", "sync", "write_atomic"]
 
 _COPY = 1 << 30
 
@@ -66,21 +66,42 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def copy_range(source: int, start: int, end: int, target: int) -> int:
-    """Append the bytes `start` to `end` of the open file `source` to `target`; returns how many those are.
+def copy_file(source: int, target: int) -> None:
+    """Append the open file `source` to the open file `target`.
 
     The kernel copies: on file systems that can, it shares the blocks instead.
+
+    Raises:
+        BadInput: the source became shorter meanwhile (`changed_input`).
+    """
+    position, end = 0, os.fstat(source).st_size
+    while position < end:
+        position += _some(_copy_some(source, target, min(end - position, _COPY), position))
+
+
+def copy_part(source: int, start: int, end: int, target: int, buffer: memoryview) -> int:
+    """Append the bytes `start` to `end` of the open file `source` to `target`; returns how many those are.
+
+    Read and written through `buffer`: parts that begin anywhere share no blocks, and what the kernel moves
+    from page to page it moves in pieces then.
 
     Raises:
         BadInput: there are not so many any more (`changed_input`).
     """
     position = start
     while position < end:
-        count = _copy_some(source, target, min(end - position, _COPY), position)
-        if not count:
-            raise BadInput("a file became shorter while it was read", code="changed_input")
-        position += count
+        read = _some(os.preadv(source, [buffer[: end - position]], position))
+        position += read
+        written = 0
+        while written < read:
+            written += os.write(target, buffer[written:read])
     return end - start
+
+
+def _some(count: int) -> int:
+    if not count:
+        raise BadInput("a file became shorter while it was read", code="changed_input")
+    return count
 
 
 def _copy_some(source: int, target: int, count: int, position: int) -> int:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from optout.errors import cannot_write
-from optout.filter.atomic import copy_range, ensure_directory, sha256_of, sync
+from optout.filter import atomic
+from optout.filter.atomic import ensure_directory, sha256_of, sync
 from optout.filter.kinds import Job
 from optout.filter.marker import begin
 
@@ -85,7 +86,7 @@ class Outputs:
 def copy_file(source: Path, part: Path) -> None:
     """Write what `source` holds to `part`."""
     with source.open("rb", buffering=0) as read, part.open("wb", buffering=0) as written:
-        copy_range(read.fileno(), 0, os.fstat(read.fileno()).st_size, written.fileno())
+        atomic.copy_file(read.fileno(), written.fileno())
 
 
 @contextmanager

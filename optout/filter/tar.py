@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from optout.errors import BadInput
-from optout.filter.atomic import copy_range
+from optout.filter.atomic import copy_part
 from optout.filter.tar_headers import Fault, walk
 
 __all__ = ["Archive", "Member", "copy_spans", "open_archive"]
@@ -21,6 +21,7 @@ __all__ = ["Archive", "Member", "copy_spans", "open_archive"]
 _BLOCK = 512
 _RECORD = 20 * _BLOCK
 _ROWS = 1 << 15
+_BUFFER = 1 << 20
 _REGULAR = frozenset((0, ord("0"), ord("7")))
 _DIRECTORY = ord("5")
 
@@ -144,12 +145,14 @@ def _member(content: mmap.mmap, row: list[int], archive: str) -> Member:
 def copy_spans(source: int, spans: Iterable[tuple[int, int]], out: Path) -> None:
     """Write the bytes of `spans` and the end of a tar to `out`; neighbouring spans are copied as one.
 
-    The kernel copies: on file systems that can, it shares the blocks instead.
+    Raises:
+        BadInput: the source became shorter meanwhile (`changed_input`).
     """
+    buffer = memoryview(bytearray(_BUFFER))
     with out.open("wb", buffering=0) as file:
         written = 0
         for start, end in _runs(spans):
-            written += copy_range(source, start, end, file.fileno())
+            written += copy_part(source, start, end, file.fileno(), buffer)
         # Two blocks of zeros end a tar, and zeros fill its last record.
         file.truncate(-(-(written + 2 * _BLOCK) // _RECORD) * _RECORD)
 

@@ -60,6 +60,26 @@ def test_all_of_a_tar_copied_is_the_tar(tmp_path: Path, kind: int) -> None:
     assert (tmp_path / "b.tar").read_bytes() == path.read_bytes()
 
 
+def test_members_larger_than_the_buffer_are_copied_whole(tmp_path: Path) -> None:
+    members = [(f"{number}.bin", os.urandom((1 << 20) * number + number)) for number in range(4)]
+    path = make(tmp_path / "a.tar", members, tarfile.USTAR_FORMAT)
+    with open_archive(path, "a.tar") as archive:
+        kept = [archive.members[1], *archive.members[2:]]
+        archive.copy([(member.start, member.end) for member in kept], tmp_path / "b.tar")
+    with open_archive(tmp_path / "b.tar", "b.tar") as archive:
+        assert read(archive) == members[1:]
+
+
+def test_a_tar_that_becomes_shorter_while_it_is_copied_is_refused(tmp_path: Path) -> None:
+    members = [(f"{number}.bin", os.urandom(3000)) for number in range(4)]
+    path = make(tmp_path / "a.tar", members, tarfile.USTAR_FORMAT)
+    with open_archive(path, "a.tar") as archive:
+        os.truncate(path, 5000)
+        with pytest.raises(BadInput, match="became shorter") as caught:
+            archive.copy([(member.start, member.end) for member in archive.members], tmp_path / "b.tar")
+    assert caught.value.code == "changed_input"
+
+
 def test_long_names_and_the_prefix_of_posix_headers(tmp_path: Path) -> None:
     name = "d" * 90 + "/" + "f" * 90 + ".jpg"
     for kind in FORMATS:
