@@ -32,7 +32,9 @@ def setting(default: Any, says: str, **bounds: float) -> Any:
 class Data:
     """How pictures and captions are read."""
 
-    resolution: int = setting(32, "pixels a side of the trained pictures", least=8, most=4096)
+    resolution: int = setting(
+        32, "pixels a side of the trained pictures; Stable Diffusion 1: 512", least=8, most=4096
+    )
     aspect_buckets: bool = setting(
         False, "keep aspect ratios: batches of like-shaped pictures, equal in area"
     )
@@ -113,7 +115,9 @@ class Objective:
 class Optimizer:
     """AdamW and its rate."""
 
-    rate: float = setting(1e-3, "learning rate", least=0)
+    rate: float = setting(
+        1e-3, "learning rate; of a checkpoint about 1e-4 for a LoRA, 1e-5 for all of it", least=0
+    )
     schedule: Literal["constant", "cosine", "linear"] = setting(
         "cosine", "how the rate falls towards the last step"
     )
@@ -164,7 +168,9 @@ class Output:
     """What is said about the model."""
 
     name: str = setting("", "title of the model card; the directory's name if empty")
-    license: str = setting("", "identifier; empty: creativeml-openrail-m for what is made from a checkpoint")
+    license: str = setting(
+        "", "identifier; empty: the checkpoint's own, or creativeml-openrail-m where it names none"
+    )
     license_file: str = setting("", "file with the licence's text, copied beside the weights")
 
 
