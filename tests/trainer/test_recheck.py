@@ -83,7 +83,19 @@ def test_a_run_that_goes_on_learns_what_it_has_seen(
     assert counts == [4, 23]
     ran = trainer("recheck", *trust, "--snapshot", newer, "--out", all_seen)
     assert (ran.code, ran.out.count("trained on already")) == (1, 20)
-    assert "trained on 23 of them" in ran.out
+    assert "by its checkpoint of step 7 the run has trained on 23 of them" in ran.out
+
+
+def test_what_no_run_or_another_one_has_seen_is_not_guessed(
+    trainer: Command, data: Path, filtered: Path, signer: Path, world: Callable[..., Path], tmp_path: Path
+) -> None:
+    trust, out = ("--trust", signer / "public.pem"), tmp_path / "model"
+    where = ("--data", data, "--snapshot", world("newer", claim_on(3)), "--out", out, *trust, "--json")
+    ran = trainer("recheck", *where)
+    assert (ran.code, ran.json["error"]["code"]) == (3, "no_run")
+    assert trainer("train", "--data", filtered, "--out", out, *trust, "--steps", 1, *tiny()).code == 0
+    ran = trainer("recheck", *where)
+    assert (ran.code, ran.json["error"]["code"]) == (2, "other_run")
 
 
 def test_terms_and_errors_do_not_pass_either(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -194,3 +195,17 @@ def test_what_is_not_ours_is_not_overwritten(run: Run) -> None:
         ran = run("precious", *more, steps=1)
         assert (ran.code, ran.json["error"]["code"]) == (2, "output_exists")
     assert (run.folder / "precious" / "letter.txt").read_text() == "dear"
+    (run.folder / "precious").rename(run.folder / "model.run")
+    ran = run("model", "--overwrite", steps=1)
+    assert (ran.code, ran.json["error"]["code"]) == (2, "output_exists")
+    assert (run.folder / "model.run" / "letter.txt").read_text() == "dear"
+
+
+def test_what_came_into_the_place_of_a_model_stays_when_its_run_goes_on(run: Run) -> None:
+    assert run("model", steps=1).code == 0
+    shutil.rmtree(run.folder / "model")
+    (run.folder / "model").mkdir()
+    (run.folder / "model" / "letter.txt").write_text("dear")
+    ran = run("model", steps=2)
+    assert (ran.code, ran.json["error"]["code"]) == (2, "output_exists")
+    assert (run.folder / "model" / "letter.txt").read_text() == "dear"
