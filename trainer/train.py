@@ -93,9 +93,8 @@ def train(
     threads = libraries.set_threads(settings.run.threads)
     accelerator = _accelerator(settings)
     started = datetime.now(UTC)
-    licence = licence_of(
-        settings.output.license, settings.output.license_file, derived=bool(settings.model.base)
-    )
+    base = Path(settings.model.base) if settings.model.base else None
+    licence = licence_of(settings.output.license, settings.output.license_file, base=base)
     with accelerator.main_process_first():
         folder = open_run(
             out,

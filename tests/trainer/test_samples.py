@@ -65,7 +65,7 @@ def test_bad_samples_are_skipped_counted_and_named(
     ran = trainer("train", *where, "--steps", 5, *tiny(*settings))
     assert ran.code == 0, ran.err
     assert (ran.json["skipped"], ran.json["distinct"]) == (4, 10)
-    assert ran.json["notes"] == {"captions cut at their length": 2, "captions that are empty": 2}
+    assert ran.json["notes"] == {"captions cut at their length": 2, "empty captions": 2}
     card = (out / "README.md").read_text()
     for name in ("text", "cut", "empty", "bomb"):
         assert f"`00000.tar:{name}`" in card

@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from optout import keys
+from optout.errors import OptoutError
 from optout.filter.atomic import sha256_of
 from tests.trainer.support import Ran, tiny
+from trainer.output import write_model
 
 Command = Callable[..., Ran]
 
@@ -86,6 +90,14 @@ def test_card_tells_where_the_data_came_from(model: Path, filtered: Path, privat
     ):
         text = "2 (2 by domain)" if text == "2 by domain" else text
         assert text in card
+
+
+def test_what_cannot_be_written_is_no_full_disk_for_its_name(tmp_path: Path) -> None:
+    facts: Any = None
+    (tmp_path / "workspace").write_text("a file, and no folder")
+    with pytest.raises(OptoutError) as raised:
+        write_model(tmp_path / "workspace" / "model", facts, facts, None, datetime.now(UTC))
+    assert raised.value.code == "write_failed"
 
 
 def test_unsigned_when_there_is_no_key(
