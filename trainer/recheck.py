@@ -96,10 +96,12 @@ def _listed(folder: Path) -> Iterator[OptedOut]:
     for path in sorted(folder.rglob("*.parquet")):
         table = pq.read_table(path)
         name = path.relative_to(folder)
-        prefix = f"{name.with_suffix('.tar')}:" if "key" in table.column_names else ""
         for row in table.to_pylist():
-            sample = row.get("key", row.get("file_name"))
-            yield OptedOut(f"{prefix}{sample}", row["decision"], row["reason"] or "")
+            if "key" in row:
+                sample = f"{name.with_suffix('.tar')}:{row['key']}"
+            else:
+                sample = (name.parent / row["file_name"]).as_posix()
+            yield OptedOut(sample, row["decision"], row["reason"] or "")
 
 
 def require_still_allowed(admission: Admission, snapshot: Snapshot) -> str:

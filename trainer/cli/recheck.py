@@ -65,6 +65,7 @@ def _show(content: dict[str, Any], data: Path) -> None:
     more = f" ({len(rows) - _SHOWN:,} more)" if len(rows) > _SHOWN else ""
     typer.echo(f"{len(rows):,} samples of {data} do not pass snapshot {content['snapshot'][:16]}{more}")
     if content["seen"] is not None:
+        what = "stop it, and train anew without them" if content["seen"] else "stop it before it does"
         done = f"by its checkpoint of step {content['seen_until_step']:,} the run has trained on"
-        typer.echo(f"{done} {content['seen']:,} of them: stop it, and train anew without them")
+        typer.echo(f"{done} {content['seen']:,} of them: {what}")
     typer.echo(filter_again(data))
