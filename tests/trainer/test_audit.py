@@ -204,7 +204,12 @@ def test_an_update_is_audited_on_the_checkpoint_that_it_is_for(
     assert trainer("train", "--data", filtered, "--out", out, "--steps", 2, *trust, *update).code == 0
     (tmp_path / "prompts").write_text("a red square\n")
     few = ("--captions", 2, "--per-prompt", 1, "--steps", 2, "--prompts", tmp_path / "prompts", "--json")
-    where = ("--snapshot", snapshot({"selector": "name", "value": "Ada"}), *trust, *few)
+    where = (
+        "--snapshot",
+        snapshot({"selector": "name", "value": "Ada Byron", "owner": "Ada Byron"}),
+        *trust,
+        *few,
+    )
     ran = trainer("audit", out, "--base", base, "--data", filtered, "--out", tmp_path / "report", *where)
     assert (ran.code, ran.json["clean"]) == (0, True), ran.err
     assert ran.json["counts"]["prompts"] == {"caption": 2, "name": 1, "given": 1}
