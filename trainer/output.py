@@ -16,6 +16,7 @@ from optout.model_statement import MODEL_STATEMENT_NAME, make_model_statement, s
 from optout.parents import digests_of
 from optout.receipt import RECEIPT_NAME, Subject
 from trainer.card import CardFacts, model_card
+from trainer.disk import is_full
 from trainer.models.parts import Parts
 from trainer.models.weights import write_weights
 from trainer.settings import template
@@ -24,7 +25,6 @@ from trainer.settings.load import as_tables
 __all__ = ["Written", "write_model"]
 
 _WEIGHTS = (".safetensors", ".bin")
-_FULL = ("no space left", "file too large", "quota exceeded")
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def write_model(
         part.rename(out)
     except Exception as error:
         # The libraries that write weights have errors of their own, which do not say what was the matter.
-        code = "disk_full" if any(words in str(error).lower() for words in _FULL) else "write_failed"
+        code = "disk_full" if is_full(error) else "write_failed"
         raise OptoutError(
             f"cannot write the model {out}: {error}; the checkpoints stay, so make room and run the same "
             "command again to write it",

@@ -169,6 +169,17 @@ def test_a_full_disk_is_said_and_takes_nothing_away(run: Run) -> None:
     assert (ran.code, ran.json["resumed_from"]) == (0, 12)
 
 
+@pytest.mark.slow
+def test_a_disk_that_is_full_from_the_beginning_is_said_too(run: Run) -> None:
+    """What the libraries write, as the vocabulary here, fails with errors of theirs."""
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, 8_000))"
+    process = run.start("full", limit=limit)
+    out, err = process.communicate(timeout=200)
+    assert (process.returncode, json.loads(out)["error"]["code"]) == (3, "disk_full"), err
+    assert "run the same command to go on" in err
+    assert run("full", steps=1).code == 0
+
+
 def test_a_loss_that_is_no_number_names_step_and_batch(run: Run) -> None:
     ran = run("nan", "--set", "optimizer.rate=1e38", "--set", "run.save_every=1")
     error = ran.json["error"]
