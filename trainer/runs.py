@@ -19,7 +19,12 @@ __all__ = ["RunFolder", "open_run", "receipt_of", "run_folder_of"]
 
 _RUN = "run.json"
 #: What may change when a run goes on: nothing in it decides the weights of a step.
-_FREE = {"run": {"steps", "save_every", "keep", "log_every", "threads"}, "validation": None, "output": None}
+_FREE = {
+    "data": {"workers", "ahead"},
+    "run": {"steps", "save_every", "keep", "log_every", "threads"},
+    "validation": None,
+    "output": None,
+}
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ def test_a_longer_run_goes_on_where_a_shorter_one_ended(run: Run) -> None:
     constant = ("--set", "optimizer.schedule=constant")
     assert run("whole", *constant, steps=8).code == 0
     assert run("short", *constant, steps=4).code == 0
-    longer = run("short", *constant, steps=8)
+    longer = run("short", *constant, "--set", "data.workers=2", steps=8)
     assert (longer.code, longer.json["resumed_from"]) == (0, 4)
     assert run.weights("short") == run.weights("whole")
 

@@ -89,7 +89,7 @@ class Lora:
     """Low-rank adaptation of a checkpoint instead of full fine-tuning."""
 
     rank: int = setting(0, "rank of the update; 0 trains all weights", least=0)
-    alpha: float = setting(0.0, "scale of the update; 0 takes the rank", least=0)
+    alpha: float = setting(0.0, "the update is scaled by alpha / rank; 0 takes the rank", least=0)
     dropout: float = setting(0.0, "dropout in front of the update", least=0, most=1)
     targets: tuple[str, ...] = setting(("to_k", "to_q", "to_v", "to_out.0"), "layers that get an update")
 
@@ -123,9 +123,9 @@ class Optimizer:
     )
     warmup: int = setting(20, "steps until the full rate", least=0)
     hold: float = setting(0.0, "share of the run before the rate begins to fall", least=0, most=1)
-    beta1: float = setting(0.9, "AdamW", least=0, most=1)
-    beta2: float = setting(0.99, "AdamW", least=0, most=1)
-    weight_decay: float = setting(0.01, "AdamW", least=0)
+    beta1: float = setting(0.9, "AdamW: how long the gradient is remembered", least=0, most=1)
+    beta2: float = setting(0.99, "AdamW: how long its square is remembered", least=0, most=1)
+    weight_decay: float = setting(0.01, "AdamW: pull of the weights towards zero", least=0)
     clip: float = setting(1.0, "largest norm of the gradient; 0 leaves it", least=0)
     batch: int = setting(16, "pictures a device and pass", least=1)
     accumulate: int = setting(1, "passes a step", least=1)
