@@ -195,11 +195,18 @@ def test_models_that_cannot_be_are_refused(
     assert says in ran.json["error"]["message"]
 
 
-def test_a_checkpoint_keeps_its_objective(
-    trainer: Command, filtered: Path, signer: Path, tmp_path: Path, base: Path
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("objective.prediction=v", "predicts epsilon"),
+        ("data.resolution=18", "it must be a multiple of 4; it draws 16"),
+    ],
+)
+def test_a_checkpoint_keeps_what_it_was_made_for(
+    trainer: Command, filtered: Path, signer: Path, tmp_path: Path, base: Path, setting: str, says: str
 ) -> None:
     where = ("--data", filtered, "--trust", signer / "public.pem", "--out", tmp_path / "model", "--json")
-    settings = ("model.kind=checkpoint", f"model.base='{base}'", "objective.prediction=v")
+    settings = ("model.kind=checkpoint", f"model.base='{base}'", setting)
     ran = trainer("train", *where, "--steps", 1, *tiny(*settings))
     assert ran.json["error"]["code"] == "bad_model"
-    assert "predicts epsilon" in ran.json["error"]["message"]
+    assert says in ran.json["error"]["message"]
