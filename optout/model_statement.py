@@ -15,6 +15,7 @@ from typing import Any
 from optout import dsse
 from optout.errors import BadInput, DoesNotHold
 from optout.keys import PrivateKey, PublicKey
+from optout.parents import check_parents
 from optout.receipt import (
     PAYLOAD_TYPE,
     RECEIPT_NAME,
@@ -36,8 +37,8 @@ __all__ = [
 
 MODEL_STATEMENT_NAME = "provenance.json"
 MODEL_PREDICATE_TYPE = "https://optout-registry.org/model/v1"
-# Either makes a directory a model.
-_MARKS = (MODEL_STATEMENT_NAME, "model_index.json")
+# Each makes a directory a model: its statement, a pipeline, a low-rank update.
+_MARKS = (MODEL_STATEMENT_NAME, "model_index.json", "pytorch_lora_weights.safetensors")
 
 
 def is_model(folder: Path) -> bool:
@@ -81,7 +82,7 @@ def verify_model(folder: str | Path, trust: Sequence[PublicKey]) -> Verification
         return Verification([Finding(False, "signature", error.code, str(error))], None)
     findings = [Finding(True, "signature", "ok", f"signed by a trusted key ({signer.key_id[:16]})")]
     findings += _check_files(statement, path)
-    findings.append(_check_receipt(statement, path, trust))
+    findings += _check_receipt(statement, path, trust)
     return Verification(findings, statement)
 
 
@@ -113,28 +114,35 @@ def _check_files(statement: Mapping[str, Any], folder: Path) -> Iterator[Finding
             yield Finding(True, name, "ok", "unchanged")
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if not path.is_dir() and name not in expected and name != MODEL_STATEMENT_NAME:
+        folder_of_ours = path.is_dir() and not path.is_symlink()
+        if not folder_of_ours and name not in expected and name != MODEL_STATEMENT_NAME:
             yield Finding(False, name, "extra_file", f"{name} is not among the files of the statement")
 
 
-def _check_receipt(statement: Mapping[str, Any], folder: Path, trust: Sequence[PublicKey]) -> Finding:
-    """The receipt beside the weights: the one that was trained on, and signed by a trusted key too."""
+def _check_receipt(
+    statement: Mapping[str, Any], folder: Path, trust: Sequence[PublicKey]
+) -> Iterator[Finding]:
+    """The receipt beside the weights: the one trained on, signed by a trusted key, as its parents are."""
     from optout.filter.atomic import sha256_of
 
     said = statement["predicate"]["receipt"]
     path = folder / RECEIPT_NAME
     if not path.is_file() or sha256_of(path) != said["sha256"]:
         detail = f"{path} is not the receipt ({said['sha256'][:16]}…) that the model was trained on"
-        return Finding(False, "receipt", "other_receipt", detail)
+        yield Finding(False, "receipt", "other_receipt", detail)
+        return
     try:
         receipt = read_statement(path, trust)
     except DoesNotHold as error:
-        return Finding(False, "receipt", error.code, f"the receipt beside the model: {error}")
+        yield Finding(False, "receipt", error.code, f"the receipt beside the model: {error}")
+        return
     if receipt["predicate"]["snapshot"]["digest"] != said["snapshot"]:
-        return Finding(
+        yield Finding(
             False, "receipt", "other_snapshot", "the statement names another snapshot than its receipt"
         )
+        return
     kept = receipt["predicate"]["counts"]["kept"]
-    return Finding(
+    yield Finding(
         True, "receipt", "ok", f"trained on {kept:,} items that snapshot {said['snapshot'][:16]} let pass"
     )
+    yield from check_parents(receipt["predicate"], trust)

@@ -1,10 +1,13 @@
 """The model card: what the model is, how it is used, and where what it learned from came from."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from optout.dsse import read_envelope
+from optout.receipt import PAYLOAD_TYPE, statement_in
+from optout.words import Grade
 from trainer.data.history import History
 from trainer.gate import Admission
 from trainer.licences import Licence
@@ -57,10 +60,24 @@ def _header(facts: CardFacts) -> str:
     lines = ["---", f"license: {facts.licence.identifier}"]
     if facts.licence.identifier == "other":
         lines.append("license_name: see-model-card")
-    lines += [f"base_model: {_quoted(facts.base)}"] if facts.base else []
+    lines += [f"base_model: {_quoted(_name_of(facts.base))}"] if facts.base else []
     lines += ["library_name: diffusers", "pipeline_tag: text-to-image", "tags:"]
-    lines += ["- diffusers", "- text-to-image", *(["- lora"] if lora else []), "- opt-out-respected", "---\n"]
-    return "\n".join(lines)
+    lines += ["- diffusers", "- text-to-image", *(["- lora"] if lora else [])]
+    # Nobody here knows what the weights that were begun with had been trained on.
+    lines += [] if _others(facts) else ["- opt-out-respected"]
+    return "\n".join([*lines, "---\n"])
+
+
+def _name_of(folder: str) -> str:
+    """What a model on this machine is called elsewhere, where its path says nothing."""
+    return Path(folder).resolve().name
+
+
+def _others(facts: CardFacts) -> Sequence[str]:
+    """Weights that were there before."""
+    model = facts.settings.model
+    parts = (("", facts.base), ("the autoencoder ", model.vae), ("the text encoder of ", model.text_encoder))
+    return [f"{part}{_name_of(folder)}" for part, folder in parts if folder]
 
 
 def _quoted(text: str) -> str:
@@ -69,21 +86,24 @@ def _quoted(text: str) -> str:
 
 def _intro(facts: CardFacts) -> str:
     what = {"unet": "A UNet", "dit": "A diffusion transformer", "checkpoint": "A Stable Diffusion"}
-    how = "trained from scratch" if facts.base is None else f"made from {Path(facts.base).name}"
+    how = "trained from scratch" if facts.base is None else f"made from {_name_of(facts.base)}"
     update = " (a low-rank update, LoRA)" if facts.settings.lora.rank else ""
+    others = " and ".join(_others(facts))
+    before = f" The receipt says nothing of what {others} had been trained on before." if others else ""
     return (
-        f"{what[facts.settings.model.kind]} for text to image{update}, {how}. It was trained only on what "
-        "its receipt covers: data from which was left out, beforehand, everything whose owners opted out.\n"
+        f"{what[facts.settings.model.kind]} for text to image{update}, {how}. This training saw only what "
+        "its receipt covers: data from which everything whose owners opted out had been left out."
+        f"{before}\n"
     )
 
 
 def _use(facts: CardFacts) -> str:
     prompt = next(iter(facts.settings.validation.prompts), "a picture")
     quoted = _quoted(prompt)
-    if facts.settings.lora.rank:
+    if facts.base is not None and facts.settings.lora.rank:
         lines = [
             "from diffusers import DiffusionPipeline",
-            f"pipeline = DiffusionPipeline.from_pretrained({_quoted(str(facts.base))})",
+            f"pipeline = DiffusionPipeline.from_pretrained({_quoted(f'path/to/{_name_of(facts.base)}')})",
             'pipeline.load_lora_weights("path/to/this/model")',
         ]
         more = (
@@ -103,22 +123,25 @@ def _use(facts: CardFacts) -> str:
 
 def _provenance(facts: CardFacts) -> str:
     predicate, admission = facts.admission.predicate, facts.admission
-    snapshot, counts = predicate["snapshot"], predicate["counts"]
+    snapshot, counts, question = predicate["snapshot"], predicate["counts"], predicate["question"]
     rows = {
         "Receipt": f"`receipt.json`, SHA-256 `{admission.receipt_sha256}`",
         "Snapshot of the opt-outs": f"`{admission.snapshot}`",
-        "Asked": f"for the use `{predicate['question']['use']}`, about {predicate['question']['at']}",
+        "Asked": f"for the use `{question['use']}`, about {question['at']}",
+        **_heeded(question),
         "Checkpoint of the log": _checkpoint(snapshot["checkpoint"]),
         "Checked again before training": f"against snapshot `{facts.checked}`" if facts.checked else "",
         "Items before the filter": f"{counts['rows']:,}",
         "Kept": f"{counts['kept']:,}",
         "Left out": f"{counts['dropped']:,}{_reasons(counts['reasons'])}",
         "Could not be judged, left out": f"{counts['errors']:,}{_reasons(counts['error_reasons'])}",
+        **_filtered_before(predicate),
         "Owners' terms": "met by whoever filtered (`--keep-terms`)"
         if predicate["settings"]["keep_terms"]
         else "",
         "Different items trained on": f"{facts.history.distinct:,}",
         "Unreadable items passed over": f"{facts.history.skips:,}",
+        "Among what was shown": ", ".join(f"{n:,} {note}" for note, n in sorted(facts.history.notes.items())),
         "Signed by": f"`{facts.signed_by}`"
         if facts.signed_by
         else "nobody: this model has no signed statement",
@@ -127,6 +150,36 @@ def _provenance(facts: CardFacts) -> str:
     check = "`optout verify THIS --trust PUBLIC.PEM` checks every file against the statement and the receipt."
     more = _domains(predicate) + _skipped(facts)
     return f"## Where the data came from\n\n| | |\n|---|---|\n{table}\n\n{check}\n{more}"
+
+
+def _heeded(question: Mapping[str, Any]) -> dict[str, str]:
+    """Which claims counted, where not all of them did, and whose own works these are."""
+    names = {"flag": "told of, not left out", "remove": "left out", "ignore": "not asked about"}
+    grade = Grade(question["min_grade"])
+    owner = question.get("owner")
+    return {
+        "Captions with claimed names": names[question["names"]],
+        "Likeness that counted": f"`{question.get('evidence', 'match')}`, or stronger",
+        "Claims that counted": f"of evidence grade {grade.value} ({grade.name.lower()}) or above"
+        if grade
+        else "",
+        "Own works": f"of {owner}, who allows them, by the statement of whoever filtered" if owner else "",
+    }
+
+
+def _filtered_before(predicate: Mapping[str, Any]) -> dict[str, str]:
+    """The receipts that this one came after, and theirs."""
+    rows: dict[str, str] = {}
+    for parent in predicate.get("parents", ()):
+        payload = read_envelope(parent["receipt"].encode(), PAYLOAD_TYPE).payload
+        earlier = statement_in(payload)["predicate"]
+        counts = earlier["counts"]
+        rows[f"Filtered before, receipt `{parent['sha256'][:16]}`"] = (
+            f"{counts['rows']:,} items, {counts['kept']:,} kept, {counts['dropped']:,} left out"
+            f"{_reasons(counts['reasons'])}, by snapshot `{earlier['snapshot']['digest'][:16]}`"
+        )
+        rows |= _filtered_before(earlier)
+    return rows
 
 
 def _checkpoint(checkpoint: Mapping[str, Any] | None) -> str:
@@ -145,7 +198,8 @@ def _domains(predicate: Mapping[str, Any]) -> str:
     if not domains["top"]:
         return ""
     rows = "\n".join(f"| {entry['domain']} | {entry['rows']:,} |" for entry in domains["top"][:_DOMAINS])
-    total = f"Of {domains['domains']:,} domains, those with most items kept (the receipt names more):"
+    more = " (the receipt names more)" if len(domains["top"]) > _DOMAINS else ""
+    total = f"Of {domains['domains']:,} domains, those with most items kept{more}:"
     return f"\n{total}\n\n| domain | items |\n|---|---:|\n{rows}\n"
 
 

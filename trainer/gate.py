@@ -109,6 +109,13 @@ def _refusal(data: Path, receipt: Path, bad: Sequence[Finding]) -> DoesNotHold:
             "pass the key of whoever filtered with --trust, or filter the data yourself with `optout filter`"
         )
         return DoesNotHold(f"the receipt {receipt} does not hold: {first.detail}; {advice}", code=first.code)
+    if first.what.startswith("parent "):
+        return DoesNotHold(
+            f"{receipt} came after a receipt that does not hold, {first.what}: {first.detail}; pass the key "
+            "of whoever signed that one with --trust as well, or begin again with `optout filter` of the "
+            "metadata",
+            code=first.code,
+        )
     more = f" (and {len(bad) - 1} more files)" if len(bad) > 1 else ""
     return DoesNotHold(
         f"{data} is not what {receipt} was written for: {first.detail}{more}; "

@@ -4,6 +4,7 @@ Derivatives of Stable Diffusion pass its use restrictions on. We name the licenc
 our own words what it forbids, or copy the file one gives.
 """
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,24 +66,55 @@ _KNOWN = {
 }
 #: Stable Diffusion 1 is under it, and what is made from it stays so.
 _DERIVED = "creativeml-openrail-m"
+# In the identifiers of all licences with use restrictions that are passed on.
+_RESTRICTED = "rail"
 
 
-def licence_of(identifier: str, file: str, *, derived: bool) -> Licence:
+def licence_of(identifier: str, file: str, *, base: Path | None) -> Licence:
     """The licence of a model.
 
     Args:
-        identifier: what the settings say; empty for the default.
+        identifier: what the settings say; empty for the default, which is the checkpoint's own where its
+            card names one, and Stable Diffusion's where it names none.
         file: its text on this machine; empty for none.
-        derived: whether the model was made from a checkpoint.
+        base: the checkpoint that the model was made from; None from scratch.
 
     Raises:
         BadInput: the file cannot be read (`no_such_file`).
     """
     if file and not Path(file).is_file():
         raise BadInput(f"output.license_file: {file}: no such file", code="no_such_file")
-    known = _KNOWN.get(identifier.lower()) if identifier else (_KNOWN[_DERIVED] if derived else None)
-    if known is not None:
-        return known
-    if identifier or file:
-        return Licence(identifier or "other", identifier or "see LICENSE", "", "")
-    return Licence("other", "none given", "", "Nobody was given a licence yet: output.license sets one.")
+    if base is not None:
+        told = _licence_in(base / "README.md")
+        inherited = _named(told or _DERIVED)
+        found = _named(identifier) if identifier else inherited
+        dropped = _RESTRICTED in inherited.identifier and _RESTRICTED not in found.identifier
+        return found._replace(says=_carried(base, inherited, told=told)) if dropped and not file else found
+    if identifier:
+        return _named(identifier)
+    if file:
+        return Licence("other", "see LICENSE", "", "")
+    return Licence("other", "none given", "", "Nobody was given a licence yet; --license gives one.")
+
+
+def _named(identifier: str) -> Licence:
+    return _KNOWN.get(identifier.lower()) or Licence(identifier, identifier, "", "")
+
+
+def _licence_in(card: Path) -> str | None:
+    """The licence that a card's header names; None if it names none that has a name."""
+    if not card.is_file():
+        return None
+    header = card.read_text("utf-8", "replace").partition("\n---")[0]
+    found = re.search(r"^license:[ ]*[\"']?([\w.+-]+)", header, re.MULTILINE)
+    return found[1] if found and header.startswith("---") and found[1] != "other" else None
+
+
+def _carried(base: Path, inherited: Licence, *, told: str | None) -> str:
+    """What has to be said where what is made under use restrictions is given another licence."""
+    link = f" ({inherited.link})" if inherited.link else ""
+    of = "is under" if told else "says of no licence; Stable Diffusion is under"
+    return (
+        f"The model was made from {base.resolve().name}, which {of} {inherited.name}{link}. The use "
+        f"restrictions of that licence stay with whatever is made from it.\n\n{_RESTRICTIONS}"
+    )

@@ -13,8 +13,10 @@ from optout.errors import OptoutError
 from optout.filter.atomic import sha256_of
 from optout.keys import PrivateKey
 from optout.model_statement import MODEL_STATEMENT_NAME, make_model_statement, sign_model_statement
+from optout.parents import digests_of
 from optout.receipt import RECEIPT_NAME, Subject
 from trainer.card import CardFacts, model_card
+from trainer.disk import is_full
 from trainer.models.parts import Parts
 from trainer.models.weights import write_weights
 from trainer.settings import template
@@ -54,6 +56,7 @@ def write_model(
         part.mkdir(parents=True)
         write_weights(part, parts, facts.name)
         _write_texts(part, facts)
+        _open_up(part)
         if key is not None:
             files = [Subject(path.relative_to(part).as_posix(), sha256_of(path)) for path in _files(part)]
             statement = make_model_statement(files, _predicate(facts, started))
@@ -62,8 +65,7 @@ def write_model(
         part.rename(out)
     except Exception as error:
         # The libraries that write weights have errors of their own, which do not say what was the matter.
-        full = "space" in str(error).lower() or "too large" in str(error).lower()
-        code = "disk_full" if full else "write_failed"
+        code = "disk_full" if is_full(error) else "write_failed"
         raise OptoutError(
             f"cannot write the model {out}: {error}; the checkpoints stay, so make room and run the same "
             "command again to write it",
@@ -76,6 +78,13 @@ def write_model(
 
 def _files(folder: Path) -> Iterable[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _open_up(folder: Path) -> None:
+    """Let whoever may read the card read the weights too, which safetensors writes for the owner alone."""
+    mode = (folder / "README.md").stat().st_mode
+    for path in _files(folder):
+        path.chmod(mode)
 
 
 def _write_texts(folder: Path, facts: CardFacts) -> None:
@@ -96,6 +105,7 @@ def _predicate(facts: CardFacts, started: datetime) -> dict[str, Any]:
             "checkpoint": predicate["snapshot"]["checkpoint"],
             "question": predicate["question"],
             "counts": predicate["counts"],
+            "parents": digests_of(predicate),
         },
         "checked_against": facts.checked,
         "data": {
@@ -104,7 +114,11 @@ def _predicate(facts: CardFacts, started: datetime) -> dict[str, Any]:
             "skipped": facts.history.skips,
             "notes": dict(facts.history.notes),
         },
-        "base": _base(facts.base),
+        "base": _weights_of(facts.base),
+        "frozen": {
+            "autoencoder": _weights_of(facts.settings.model.vae),
+            "text_encoder": _weights_of(facts.settings.model.text_encoder, "text_encoder/"),
+        },
         "settings": as_tables(facts.settings),
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -112,15 +126,16 @@ def _predicate(facts: CardFacts, started: datetime) -> dict[str, Any]:
     }
 
 
-def _base(base: str | None) -> Mapping[str, Any] | None:
-    """The checkpoint that was begun with: its weights' digests, and its own statement's if it has one."""
-    if base is None:
+def _weights_of(model: str | None, below: str = "") -> Mapping[str, Any] | None:
+    """A model that was begun with: its weights' digests, and its own statement's if it has one."""
+    if not model:
         return None
-    folder = Path(base)
-    names = [path for path in _files(folder) if path.suffix in _WEIGHTS or path.name == MODEL_STATEMENT_NAME]
+    folder = Path(model).resolve()
+    paths = [path for path in _files(folder) if path.suffix in _WEIGHTS or path.name == MODEL_STATEMENT_NAME]
+    names = {path.relative_to(folder).as_posix(): path for path in paths}
     return {
         "name": folder.name,
-        "files": {path.relative_to(folder).as_posix(): sha256_of(path) for path in names},
+        "files": {name: sha256_of(path) for name, path in names.items() if name.startswith(below)},
     }
 
 

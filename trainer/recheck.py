@@ -7,12 +7,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
 from optout.engine import Question
-from optout.errors import DoesNotHold
+from optout.errors import DoesNotHold, UsageError
 from optout.filter import ColumnNames, Mode, Settings, filter_dataset
 from optout.snapshot import Snapshot
 from optout.words import Grade, Use
@@ -20,7 +20,7 @@ from trainer.data.files import CoveredFiles
 from trainer.data.history import History
 from trainer.data.shards import find_shards
 from trainer.gate import Admission, filter_again
-from trainer.runs import run_folder_of
+from trainer.runs import receipt_of, run_folder_of
 
 __all__ = ["OptedOut", "Rechecked", "recheck", "require_still_allowed", "seen_samples"]
 
@@ -96,10 +96,12 @@ def _listed(folder: Path) -> Iterator[OptedOut]:
     for path in sorted(folder.rglob("*.parquet")):
         table = pq.read_table(path)
         name = path.relative_to(folder)
-        prefix = f"{name.with_suffix('.tar')}:" if "key" in table.column_names else ""
         for row in table.to_pylist():
-            sample = row.get("key", row.get("file_name"))
-            yield OptedOut(f"{prefix}{sample}", row["decision"], row["reason"] or "")
+            if "key" in row:
+                sample = f"{name.with_suffix('.tar')}:{row['key']}"
+            else:
+                sample = (name.parent / row["file_name"]).as_posix()
+            yield OptedOut(sample, row["decision"], row["reason"] or "")
 
 
 def require_still_allowed(admission: Admission, snapshot: Snapshot) -> str:
@@ -121,12 +123,25 @@ def require_still_allowed(admission: Admission, snapshot: Snapshot) -> str:
     )
 
 
-def seen_samples(admission: Admission, out: Path) -> set[str]:
-    """Names of what the run that writes the model `out` has trained on, by its last checkpoint."""
+def seen_samples(admission: Admission, out: Path) -> tuple[set[str], int]:
+    """Names of what the run that writes the model `out` has trained on, and the step of which this is known.
+
+    That is the step of its last checkpoint; 0 and no names if there is none yet.
+
+    Raises:
+        BadInput: there is no such run (`no_run`).
+        UsageError: it is a run on other data (`other_run`).
+    """
+    folder = run_folder_of(out)
+    if receipt_of(folder) != admission.receipt_sha256:
+        raise UsageError(f"{folder} is of a run on data with another receipt", code="other_run")
     shards = find_shards(CoveredFiles(admission.data, admission.files))
     history = History(shard.name for shard in shards)
-    states = sorted((run_folder_of(out) / "checkpoints").glob("step-*/state.json"))
-    for process in json.loads(states[-1].read_bytes())["processes"] if states else ():
+    states = sorted((folder / "checkpoints").glob("step-*/state.json"))
+    state: dict[str, Any] = {"processes": [], "step": 0}
+    if states:
+        state = json.loads(states[-1].read_bytes())
+    for process in state["processes"]:
         history.merge(process["history"])
     by_name = {shard.name: shard for shard in shards}
     names = set()
@@ -137,4 +152,4 @@ def seen_samples(admission: Admission, out: Path) -> set[str]:
             f"{shard_name}:{samples[at]}" if shard_name.endswith(".tar") else samples[at] for at in numbers
         }
         shard.close()
-    return names
+    return names, state["step"]

@@ -9,17 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from optout.errors import UsageError
+from optout.errors import BadInput, UsageError
 from optout.filter.atomic import ensure_directory, write_atomic
 from trainer.settings.load import as_tables
 from trainer.settings.schema import Settings
 from trainer.settings.template import template
 
-__all__ = ["RunFolder", "open_run", "run_folder_of"]
+__all__ = ["RunFolder", "open_run", "receipt_of", "run_folder_of"]
 
 _RUN = "run.json"
 #: What may change when a run goes on: nothing in it decides the weights of a step.
-_FREE = {"run": {"steps", "save_every", "keep", "log_every", "threads"}, "validation": None, "output": None}
+_FREE = {
+    "data": {"workers", "ahead"},
+    "run": {"steps", "save_every", "keep", "log_every", "threads"},
+    "validation": None,
+    "output": None,
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,18 @@ def run_folder_of(out: Path) -> Path:
     return resolved.with_name(f"{resolved.name}.run")
 
 
+def receipt_of(folder: Path) -> str:
+    """SHA-256 of the receipt of the data that the run in `folder` is trained on.
+
+    Raises:
+        BadInput: there is no run (`no_run`).
+    """
+    try:
+        return str(json.loads((folder / _RUN).read_bytes())["receipt"])
+    except (OSError, ValueError, KeyError):
+        raise BadInput(f"there is no run in {folder}", code="no_run") from None
+
+
 def open_run(
     out: Path, settings: Settings, receipt_sha256: str, *, threads: int, overwrite: bool
 ) -> RunFolder:
@@ -60,8 +77,9 @@ def open_run(
     """
     folder = RunFolder(run_folder_of(out), threads)
     if overwrite:
+        _require_ours(out, "config.toml")
+        _require_ours(folder.path, _RUN)
         shutil.rmtree(folder.path, ignore_errors=True)
-        _require_model(out)
         shutil.rmtree(out, ignore_errors=True)
     known = folder.path / _RUN
     if not known.exists():
@@ -74,6 +92,7 @@ def open_run(
         content = {"settings": as_tables(settings), "receipt": receipt_sha256, "threads": threads}
         write_atomic(known, lambda path: path.write_text(json.dumps(content, indent=1)))
     else:
+        _require_ours(out, "config.toml")
         before = json.loads(known.read_bytes())
         _require_same(before, settings, receipt_sha256, folder.path)
         folder = RunFolder(folder.path, settings.run.threads or before["threads"])
@@ -81,10 +100,12 @@ def open_run(
     return folder
 
 
-def _require_model(out: Path) -> None:
-    """Only what a trainer wrote is removed."""
-    if out.exists() and not (out.is_dir() and ((out / "config.toml").exists() or not any(out.iterdir()))):
-        raise UsageError(f"{out} was not written by the trainer; choose another --out", code="output_exists")
+def _require_ours(folder: Path, mark: str) -> None:
+    """Only what a trainer wrote, which has a file of that name, is removed."""
+    if folder.exists() and not (folder.is_dir() and ((folder / mark).exists() or not any(folder.iterdir()))):
+        raise UsageError(
+            f"{folder} was not written by the trainer; choose another --out", code="output_exists"
+        )
 
 
 def _require_same(before: dict[str, Any], settings: Settings, receipt: str, folder: Path) -> None:

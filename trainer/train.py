@@ -26,6 +26,7 @@ from trainer.data.history import History
 from trainer.data.loader import Loader
 from trainer.data.shards import BadSample, Shard, find_shards
 from trainer.data.stream import Stream
+from trainer.disk import naming_full_disk
 from trainer.display import LOG_NAME, Display, display
 from trainer.gate import Admission
 from trainer.licences import licence_of
@@ -35,7 +36,7 @@ from trainer.models.parts import Parts
 from trainer.models.scratch import from_scratch
 from trainer.models.text import Tokenizing
 from trainer.output import Written, write_model
-from trainer.runs import RunFolder, open_run
+from trainer.runs import RunFolder, open_run, run_folder_of
 from trainer.settings import Settings
 from trainer.validation import draw_grid
 
@@ -90,12 +91,24 @@ def train(
         OptoutError: with a sentence that says what was the matter.
     """
     libraries.hush()
+    with naming_full_disk(run_folder_of(out)):
+        return _train(settings, admission, out, key=key, overwrite=overwrite, checked=checked)
+
+
+def _train(
+    settings: Settings,
+    admission: Admission,
+    out: Path,
+    *,
+    key: PrivateKey | None,
+    overwrite: bool,
+    checked: str | None,
+) -> Result:
     threads = libraries.set_threads(settings.run.threads)
     accelerator = _accelerator(settings)
     started = datetime.now(UTC)
-    licence = licence_of(
-        settings.output.license, settings.output.license_file, derived=bool(settings.model.base)
-    )
+    base = Path(settings.model.base) if settings.model.base else None
+    licence = licence_of(settings.output.license, settings.output.license_file, base=base)
     with accelerator.main_process_first():
         folder = open_run(
             out,

@@ -141,6 +141,10 @@ def test_the_model_says_what_it_was_trained_on(trained: Chain) -> None:
     assert receipt in card
     assert "studio.example" in card
     assert f"{len(world.DIGEST)} by sha256" in card
+    # What was left out of the metadata already, by the receipt that the last one carries.
+    before = hashlib.sha256((trained.rows / "receipt.json").read_bytes()).hexdigest()
+    (told,) = [line for line in card.splitlines() if f"receipt `{before[:16]}`" in line]
+    assert f"{len(world.URL)} by url" in told
 
 
 def test_the_model_is_verified_down_to_its_weights(trained: Chain, tmp_path: Path) -> None:

@@ -49,6 +49,47 @@ def filtered(tmp_path: Path, private: keys.PrivateKey) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Stable Diffusion with tiny random weights, in diffusers layout."""
+    import torch
+
+    from trainer.models.text import learn_tokenizer, make_text_encoder
+
+    # isort: split
+    from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+
+    torch.manual_seed(0)
+    tokenizer = learn_tokenizer(["a red square", "a blue square"], size=600, tokens=8)
+    pipeline = StableDiffusionPipeline(
+        vae=AutoencoderKL(
+            block_out_channels=(8, 8),
+            down_block_types=("DownEncoderBlock2D",) * 2,
+            up_block_types=("UpDecoderBlock2D",) * 2,
+            norm_num_groups=4,
+        ),
+        text_encoder=make_text_encoder(tokenizer, width=16, layers=1, projected=False),
+        tokenizer=tokenizer,
+        unet=UNet2DConditionModel(
+            sample_size=8,
+            block_out_channels=(8, 16),
+            layers_per_block=1,
+            norm_num_groups=4,
+            cross_attention_dim=16,
+            attention_head_dim=2,
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        ),
+        scheduler=PNDMScheduler(skip_prk_steps=True, steps_offset=1, beta_schedule="scaled_linear"),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    folder = tmp_path_factory.mktemp("base") / "tiny-sd"
+    pipeline.save_pretrained(str(folder), safe_serialization=True)
+    return folder
+
+
 def _runner(run: Callable[[list[str]], int], capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
     def go(*arguments: object) -> Ran:
         code = run([str(argument) for argument in arguments])

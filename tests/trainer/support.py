@@ -58,8 +58,12 @@ def write_receipt(
     age: timedelta = timedelta(),
     settings: dict[str, Any] | None = None,
     checkpoint: dict[str, Any] | None = None,
+    predicate: dict[str, Any] | None = None,
 ) -> Path:
-    """A receipt as `optout filter` writes it, over everything that lies in `folder` now."""
+    """A receipt as `optout filter` writes it, over everything that lies in `folder` now.
+
+    What `predicate` holds replaces what it would say.
+    """
     asked = (datetime.now(UTC) - age).isoformat(timespec="seconds")
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     names = [name for name in names if name != "receipt.json"]
@@ -78,6 +82,7 @@ def write_receipt(
             "started": asked,
             "finished": asked,
             "tools": {},
+            **(predicate or {}),
         },
     }
     (folder / "receipt.json").write_bytes(sign_statement(statement, key))

@@ -191,6 +191,34 @@ def test_claimed_names_are_drawn(
 
 
 @pytest.mark.slow
+def test_an_update_is_audited_on_the_checkpoint_that_it_is_for(
+    trainer: Command,
+    filtered: Path,
+    signer: Path,
+    base: Path,
+    snapshot: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    out, trust = tmp_path / "lora", ("--trust", signer / "public.pem")
+    update = tiny("model.kind='checkpoint'", f"model.base='{base}'", "lora.rank=2", "optimizer.rate=1")
+    assert trainer("train", "--data", filtered, "--out", out, "--steps", 2, *trust, *update).code == 0
+    (tmp_path / "prompts").write_text("a red square\n")
+    few = ("--captions", 2, "--per-prompt", 1, "--steps", 2, "--prompts", tmp_path / "prompts", "--json")
+    where = (
+        "--snapshot",
+        snapshot({"selector": "name", "value": "Ada Byron", "owner": "Ada Byron"}),
+        *trust,
+        *few,
+    )
+    ran = trainer("audit", out, "--base", base, "--data", filtered, "--out", tmp_path / "report", *where)
+    assert (ran.code, ran.json["clean"]) == (0, True), ran.err
+    assert ran.json["counts"]["prompts"] == {"caption": 2, "name": 1, "given": 1}
+    assert set(ran.json["weights"]) == {"lora_kohya.safetensors", "pytorch_lora_weights.safetensors"}
+    assert trainer("audit", base, "--out", tmp_path / "plain", *where).code == 0
+    drawn = [(tmp_path / name / "drawn" / "00000.png").read_bytes() for name in ("report", "plain")]
+    assert drawn[0] != drawn[1]
+
+
 def test_what_cannot_be_audited(
     trainer: Command,
     learned: Trained,

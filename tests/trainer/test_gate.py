@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from optout import keys
+from optout.parents import read_parents
 from tests.trainer.support import Ran, samples, write_receipt, write_tar
 
 Command = Callable[..., Ran]
@@ -101,6 +102,37 @@ def test_an_expired_key(refused: Refused, filtered: Path, tmp_path: Path) -> Non
     code, kind, says = refused(trust=tmp_path / "expired" / "public.pem")
     assert (code, kind) == (1, "expired_key")
     assert "expired" in says
+
+
+def test_a_receipt_that_came_after_one_of_a_stranger(
+    refused: Refused, filtered: Path, private: keys.PrivateKey, tmp_path: Path
+) -> None:
+    keys.generate(tmp_path / "stranger")
+    (tmp_path / "rows").mkdir()
+    write_receipt(tmp_path / "rows", keys.load_private(tmp_path / "stranger" / "private.pem"))
+    (parent,) = read_parents([tmp_path / "rows" / "receipt.json"])
+    write_receipt(filtered, private, predicate={"parents": [parent]})
+    code, kind, message = refused()
+    assert (code, kind) == (1, "unknown_key")
+    assert f"came after a receipt that does not hold, parent {parent['sha256'][:16]}" in message
+    assert "--trust as well" in message
+
+
+def test_a_receipt_that_came_after_another_than_it_says(
+    refused: Refused, filtered: Path, private: keys.PrivateKey, tmp_path: Path
+) -> None:
+    (tmp_path / "rows").mkdir()
+    write_receipt(tmp_path / "rows", private)
+    (parent,) = read_parents([tmp_path / "rows" / "receipt.json"])
+    write_receipt(filtered, private, predicate={"parents": [{**parent, "sha256": "ab" * 32}]})
+    code, kind, message = refused()
+    assert (code, kind) == (1, "changed_parent")
+    assert "came after a receipt that does not hold" in message
+    elsewhere = write_receipt(tmp_path / "rows", private, use="search")
+    write_receipt(filtered, private, predicate={"parents": read_parents([elsewhere])})
+    code, kind, message = refused()
+    assert (code, kind) == (1, "other_use")
+    assert "it was filtered for search" in message
 
 
 def test_no_key_at_all(trainer: Command, filtered: Path, tmp_path: Path) -> None:

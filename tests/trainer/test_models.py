@@ -7,51 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from tests.trainer.support import Ran, tiny
 
 Command = Callable[..., Ran]
 Train = Callable[..., Path]
-
-
-@pytest.fixture(scope="session")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Stable Diffusion with tiny random weights, in diffusers layout."""
-    from trainer.models.text import learn_tokenizer, make_text_encoder
-
-    # isort: split
-    from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-
-    torch.manual_seed(0)
-    tokenizer = learn_tokenizer(["a red square", "a blue square"], size=600, tokens=8)
-    pipeline = StableDiffusionPipeline(
-        vae=AutoencoderKL(
-            block_out_channels=(8, 8),
-            down_block_types=("DownEncoderBlock2D",) * 2,
-            up_block_types=("UpDecoderBlock2D",) * 2,
-            norm_num_groups=4,
-        ),
-        text_encoder=make_text_encoder(tokenizer, width=16, layers=1, projected=False),
-        tokenizer=tokenizer,
-        unet=UNet2DConditionModel(
-            sample_size=8,
-            block_out_channels=(8, 16),
-            layers_per_block=1,
-            norm_num_groups=4,
-            cross_attention_dim=16,
-            attention_head_dim=2,
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        ),
-        scheduler=PNDMScheduler(skip_prk_steps=True, steps_offset=1, beta_schedule="scaled_linear"),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-    folder = tmp_path_factory.mktemp("base") / "tiny-sd"
-    pipeline.save_pretrained(str(folder), safe_serialization=True)
-    return folder
 
 
 @pytest.fixture
@@ -89,8 +51,14 @@ def test_full_fine_tuning_changes_the_denoiser_and_nothing_else(
     assert before.keys() == after.keys()
     assert all(not torch.equal(before[name], after[name]) for name in before)
     card = (out / "README.md").read_text()
-    assert card.startswith(f'---\nlicense: creativeml-openrail-m\nbase_model: "{base}"\n')
+    assert card.startswith('---\nlicense: creativeml-openrail-m\nbase_model: "tiny-sd"\n')
     assert "passes the same use restrictions on" in " ".join(card.split())
+    assert "The receipt says nothing of what tiny-sd had been trained on before." in card
+    assert "opt-out-respected" not in card
+    assert str(base.parent) not in card
+    assert {path.stat().st_mode for path in out.rglob("*") if path.is_file()} == {
+        (out / "README.md").stat().st_mode
+    }
     statement = optout("verify", out, "--trust", signer / "public.pem", "--json")
     assert (statement.code, statement.json["holds"]) == (0, True)
 
@@ -120,6 +88,14 @@ def test_lora_is_written_in_both_spellings(train: Train, base: Path) -> None:
     card = (out / "README.md").read_text()
     assert "- lora\n" in card
     assert "load_lora_weights" in card
+    assert 'from_pretrained("path/to/tiny-sd")' in card
+    with safe_open(out / "model_kohya.safetensors", "pt") as file:
+        told = file.metadata()
+    assert (told["ss_network_dim"], told["ss_network_alpha"], told["ss_base_model_version"]) == (
+        "2",
+        "2",
+        "sd_v1",
+    )
 
 
 def noise_of(unet: Any) -> torch.Tensor:
@@ -153,6 +129,15 @@ def test_a_transformer_learns_by_flow_matching(train: Train) -> None:
     draw(out)
 
 
+def test_a_transformer_of_latents_draws_with_the_autoencoder_of_stable_diffusion(
+    train: Train, base: Path
+) -> None:
+    """Whose settings have no shift, which the pipeline adds to latents."""
+    assert json.loads((base / "vae" / "config.json").read_text())["shift_factor"] is None
+    prompts = ("validation.prompts=['a red square']", "validation.steps=1")
+    draw(train("model.kind=dit", "model.width=16", f"model.vae='{base / 'vae'}'", *prompts))
+
+
 def test_a_model_of_latents_beside_a_frozen_text_encoder(train: Train, base: Path) -> None:
     out = train(f"model.vae='{base / 'vae'}'", f"model.text_encoder='{base}'", "run.precision=bf16")
     draw(out)
@@ -179,6 +164,8 @@ def test_pictures_are_drawn_while_training(train: Train, base: Path) -> None:
         (("model.kind=checkpoint",), "bad_model", "model.base"),
         (("model.kind=checkpoint", "model.base=/nowhere"), "bad_checkpoint", "no model_index.json"),
         (("model.kind=dit", "objective.prediction=v"), "bad_model", "'flow'"),
+        (("lora.rank=2",), "bad_model", "lora.rank is for checkpoints"),
+        (("model.base=/nowhere",), "bad_model", "model.base is for checkpoints"),
         (("model.channels=[8]",), "bad_model", "two levels or more"),
         (("model.plain_levels=2",), "bad_model", "hear the caption"),
         (("data.resolution=20",), "bad_model", "multiple of 8"),
@@ -208,11 +195,18 @@ def test_models_that_cannot_be_are_refused(
     assert says in ran.json["error"]["message"]
 
 
-def test_a_checkpoint_keeps_its_objective(
-    trainer: Command, filtered: Path, signer: Path, tmp_path: Path, base: Path
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("objective.prediction=v", "predicts epsilon"),
+        ("data.resolution=18", "it must be a multiple of 4; it draws 16"),
+    ],
+)
+def test_a_checkpoint_keeps_what_it_was_made_for(
+    trainer: Command, filtered: Path, signer: Path, tmp_path: Path, base: Path, setting: str, says: str
 ) -> None:
     where = ("--data", filtered, "--trust", signer / "public.pem", "--out", tmp_path / "model", "--json")
-    settings = ("model.kind=checkpoint", f"model.base='{base}'", "objective.prediction=v")
+    settings = ("model.kind=checkpoint", f"model.base='{base}'", setting)
     ran = trainer("train", *where, "--steps", 1, *tiny(*settings))
     assert ran.json["error"]["code"] == "bad_model"
-    assert "predicts epsilon" in ran.json["error"]["message"]
+    assert says in ran.json["error"]["message"]

@@ -1,5 +1,6 @@
 """A newer snapshot and data that an older one let pass."""
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command_support import build
-from tests.trainer.support import Ran, samples, tiny, write_tar
+from tests.trainer.support import Ran, picture, samples, tiny, write_tar
 
 Command = Callable[..., Ran]
 
@@ -83,7 +84,44 @@ def test_a_run_that_goes_on_learns_what_it_has_seen(
     assert counts == [4, 23]
     ran = trainer("recheck", *trust, "--snapshot", newer, "--out", all_seen)
     assert (ran.code, ran.out.count("trained on already")) == (1, 20)
-    assert "trained on 23 of them" in ran.out
+    assert "by its checkpoint of step 7 the run has trained on 23 of them" in ran.out
+
+
+def test_pictures_in_folders_are_known_by_their_paths(
+    trainer: Command,
+    optout: Command,
+    signer: Path,
+    world: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    source, data, out = (tmp_path / name for name in ("source", "data", "model"))
+    (source / "sub").mkdir(parents=True)
+    contents = {"one.png": picture("red"), "sub/two.png": picture("blue"), "sub/three.png": picture("green")}
+    for name, content in contents.items():
+        (source / name).write_bytes(content)
+    signed = ("--key", signer / "private.pem", "--out", data)
+    assert optout("filter", source, "--snapshot", world("before", []), *signed).code == 0
+    where = ("--data", data, "--trust", signer / "public.pem", "--out", out)
+    assert trainer("train", *where, "--steps", 2, *tiny()).code == 0
+    digests = [hashlib.sha256(contents[name]).hexdigest() for name in ("one.png", "sub/two.png")]
+    claims = [{**OTHERS, "selector": "sha256", "value": digest} for digest in digests]
+    ran = trainer("recheck", *where, "--snapshot", world("newer", claims), "--json")
+    assert [(row["name"], row["seen"]) for row in ran.json["opted_out"]] == [
+        ("one.png", True),
+        ("sub/two.png", True),
+    ]
+
+
+def test_what_no_run_or_another_one_has_seen_is_not_guessed(
+    trainer: Command, data: Path, filtered: Path, signer: Path, world: Callable[..., Path], tmp_path: Path
+) -> None:
+    trust, out = ("--trust", signer / "public.pem"), tmp_path / "model"
+    where = ("--data", data, "--snapshot", world("newer", claim_on(3)), "--out", out, *trust, "--json")
+    ran = trainer("recheck", *where)
+    assert (ran.code, ran.json["error"]["code"]) == (3, "no_run")
+    assert trainer("train", "--data", filtered, "--out", out, *trust, "--steps", 1, *tiny()).code == 0
+    ran = trainer("recheck", *where)
+    assert (ran.code, ran.json["error"]["code"]) == (2, "other_run")
 
 
 def test_terms_and_errors_do_not_pass_either(

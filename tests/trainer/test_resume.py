@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -125,7 +126,7 @@ def test_a_longer_run_goes_on_where_a_shorter_one_ended(run: Run) -> None:
     constant = ("--set", "optimizer.schedule=constant")
     assert run("whole", *constant, steps=8).code == 0
     assert run("short", *constant, steps=4).code == 0
-    longer = run("short", *constant, steps=8)
+    longer = run("short", *constant, "--set", "data.workers=2", steps=8)
     assert (longer.code, longer.json["resumed_from"]) == (0, 4)
     assert run.weights("short") == run.weights("whole")
 
@@ -168,6 +169,17 @@ def test_a_full_disk_is_said_and_takes_nothing_away(run: Run) -> None:
     assert (ran.code, ran.json["resumed_from"]) == (0, 12)
 
 
+@pytest.mark.slow
+def test_a_disk_that_is_full_from_the_beginning_is_said_too(run: Run) -> None:
+    """What the libraries write, as the vocabulary here, fails with errors of theirs."""
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, 8_000))"
+    process = run.start("full", limit=limit)
+    out, err = process.communicate(timeout=200)
+    assert (process.returncode, json.loads(out)["error"]["code"]) == (3, "disk_full"), err
+    assert "run the same command to go on" in err
+    assert run("full", steps=1).code == 0
+
+
 def test_a_loss_that_is_no_number_names_step_and_batch(run: Run) -> None:
     ran = run("nan", "--set", "optimizer.rate=1e38", "--set", "run.save_every=1")
     error = ran.json["error"]
@@ -194,3 +206,17 @@ def test_what_is_not_ours_is_not_overwritten(run: Run) -> None:
         ran = run("precious", *more, steps=1)
         assert (ran.code, ran.json["error"]["code"]) == (2, "output_exists")
     assert (run.folder / "precious" / "letter.txt").read_text() == "dear"
+    (run.folder / "precious").rename(run.folder / "model.run")
+    ran = run("model", "--overwrite", steps=1)
+    assert (ran.code, ran.json["error"]["code"]) == (2, "output_exists")
+    assert (run.folder / "model.run" / "letter.txt").read_text() == "dear"
+
+
+def test_what_came_into_the_place_of_a_model_stays_when_its_run_goes_on(run: Run) -> None:
+    assert run("model", steps=1).code == 0
+    shutil.rmtree(run.folder / "model")
+    (run.folder / "model").mkdir()
+    (run.folder / "model" / "letter.txt").write_text("dear")
+    ran = run("model", steps=2)
+    assert (ran.code, ran.json["error"]["code"]) == (2, "output_exists")
+    assert (run.folder / "model" / "letter.txt").read_text() == "dear"

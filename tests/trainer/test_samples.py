@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -65,7 +67,7 @@ def test_bad_samples_are_skipped_counted_and_named(
     ran = trainer("train", *where, "--steps", 5, *tiny(*settings))
     assert ran.code == 0, ran.err
     assert (ran.json["skipped"], ran.json["distinct"]) == (4, 10)
-    assert ran.json["notes"] == {"captions cut at their length": 2, "captions that are empty": 2}
+    assert ran.json["notes"] == {"captions cut at their length": 2, "empty captions": 2}
     card = (out / "README.md").read_text()
     for name in ("text", "cut", "empty", "bomb"):
         assert f"`00000.tar:{name}`" in card
@@ -114,11 +116,15 @@ def test_captions_come_from_text_then_json_and_broken_json_is_named(tmp_path: Pa
             ("d.json", b'{"caption": '),
             ("e.txt", b"words without a picture"),
             ("../f.jpg", picture("red")),
+            ("g.tif", picture("red", form="TIFF")),
+            ("g.caption", b"another ending"),
+            ("g.mask.png", picture("red")),
         ):
             add(archive, name, content)
     shard = shards_of(tmp_path)[0]
-    assert shard.open() == ["a", "b", "c", "d", "../f"]
+    assert shard.open() == ["a", "b", "c", "d", "../f", "g"]
     assert [shard.read(index).caption for index in range(3)] == ["from json", "from text", ""]
+    assert shard.read(5).caption == "another ending"
     with pytest.raises(BadSample, match=r"00000\.tar:d: its JSON cannot be read"):
         shard.read(3)
     shard.close()
@@ -139,6 +145,32 @@ def test_a_folder_of_pictures_is_read_with_its_captions(
     where = ("--data", data, "--trust", signer / "public.pem", "--out", tmp_path / "model", "--json")
     ran = trainer("train", *where, "--steps", 2, *tiny())
     assert (ran.code, ran.json["distinct"]) == (0, 3)
+
+
+def test_captions_of_folders_are_read_from_every_table_that_the_filter_reads(tmp_path: Path) -> None:
+    for name in ("lines", "csv", "parquet", "json", "broken"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "one.png").write_bytes(picture("red"))
+    (tmp_path / "lines" / "metadata.jsonl").write_text('{"file_name": "one.png", "text": "from lines"}\n')
+    (tmp_path / "csv" / "metadata.csv").write_bytes(
+        b'\xef\xbb\xbffile_name,text\r\none.png,"from\nCSV, too"\r\n'
+    )
+    table = pa.table({"file_name": ["one.png"], "other": [1], "TEXT": ["from Parquet"]})
+    pq.write_table(table, tmp_path / "parquet" / "metadata.parquet")
+    (tmp_path / "json" / "one.json").write_text('{"caption": "from JSON"}')
+    (tmp_path / "broken" / "metadata.parquet").write_bytes(b"PAR1")
+    (shard,) = shards_of(tmp_path)
+    names = shard.open()
+    captions = {names[at]: shard.read(at).caption for at in range(1, 5)}
+    assert captions == {
+        "csv/one.png": "from\nCSV, too",
+        "json/one.png": "from JSON",
+        "lines/one.png": "from lines",
+        "parquet/one.png": "from Parquet",
+    }
+    for _ in range(2):
+        with pytest.raises(BadSample, match=r"broken/metadata\.parquet cannot be read"):
+            shard.read(0)
 
 
 def test_every_epoch_is_another_order_of_all_samples(filtered: Path) -> None:
@@ -206,6 +238,18 @@ def test_pictures_are_upright_opaque_and_cut_at_the_middle() -> None:
     buffer = io.BytesIO()
     wide.save(buffer, "PNG")
     assert (decode(buffer.getvalue(), [Size(8, 8)], max_pixels=1000)[:, 1:-1] > 200).all()
+
+
+def test_greys_of_16_bits_are_scaled_and_postscript_is_no_picture() -> None:
+    grey = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
+    buffer = io.BytesIO()
+    Image.fromarray(grey).save(buffer, "PNG")
+    pixels = decode(buffer.getvalue(), [Size(16, 16)], max_pixels=1000)
+    assert (pixels[..., 0] == grey // 256).all()
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "EPS")
+    with pytest.raises(BadSample, match="UnidentifiedImageError"):
+        decode(buffer.getvalue(), [Size(8, 8)], max_pixels=1000)
 
 
 def test_history_knows_what_was_seen(filtered: Path) -> None:

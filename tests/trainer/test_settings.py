@@ -20,6 +20,8 @@ def test_init_writes_a_commented_file_that_reads_back(trainer: Command, tmp_path
     assert read == replace(Settings(), data=Data(resolution=64), model=Model(channels=(8, 16)))
     lines = path.read_text().splitlines()
     assert all("  # " in line for line in lines if "=" in line and not line.startswith("#"))
+    assert any(line.endswith("# mixed precision: no, bf16, fp16") for line in lines)
+    assert any(line.startswith("kind =") and line.count("dit") == 1 for line in lines)
     again = trainer("init", path)
     assert again.code == 2
     assert "--force" in again.err

@@ -2,13 +2,18 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from optout import keys
+from optout.errors import OptoutError
 from optout.filter.atomic import sha256_of
-from tests.trainer.support import Ran, tiny
+from optout.parents import read_parents
+from tests.trainer.support import Ran, tiny, write_receipt
+from trainer.output import write_model
 
 Command = Callable[..., Ran]
 
@@ -63,6 +68,37 @@ def test_another_receipt_beside_the_model_is_found(model: Path, signer: Path, op
     assert (ran.code, bad) == (1, {"receipt.json": "changed_file", "receipt": "other_receipt"})
 
 
+def test_receipts_that_came_before_are_checked_with_the_model(
+    trainer: Command,
+    filtered: Path,
+    private: keys.PrivateKey,
+    signer: Path,
+    optout: Command,
+    tmp_path: Path,
+) -> None:
+    """The model is trusted and its receipt too, but not who filtered the metadata."""
+    keys.generate(tmp_path / "stranger")
+    (tmp_path / "rows").mkdir()
+    first = write_receipt(tmp_path / "rows", keys.load_private(tmp_path / "stranger" / "private.pem"))
+    write_receipt(filtered, private, predicate={"parents": read_parents([first])})
+    ours, both = ("--trust", signer / "public.pem"), ("--trust", tmp_path / "stranger" / "public.pem")
+    out = tmp_path / "model"
+    assert trainer("train", "--data", filtered, "--out", out, *ours, *both, "--steps", 1, *tiny()).code == 0
+    assert optout("verify", out, *ours, *both, "--json").json["holds"]
+    ran = optout("verify", out, *ours, "--json")
+    (bad,) = [finding for finding in ran.json["findings"] if not finding["holds"]]
+    assert (ran.code, bad["code"], bad["what"][:7]) == (1, "unknown_key", "parent ")
+
+
+def test_a_folder_that_leads_elsewhere_is_no_part_of_a_model(
+    model: Path, signer: Path, optout: Command, tmp_path: Path
+) -> None:
+    (model / "more").symlink_to(tmp_path)
+    ran = optout("verify", model, "--trust", signer / "public.pem", "--json")
+    bad = [finding for finding in ran.json["findings"] if not finding["holds"]]
+    assert [(finding["what"], finding["code"]) for finding in bad] == [("more", "extra_file")]
+
+
 def test_strangers_and_unsigned_models_do_not_hold(
     model: Path, tmp_path: Path, signer: Path, optout: Command
 ) -> None:
@@ -71,6 +107,12 @@ def test_strangers_and_unsigned_models_do_not_hold(
     assert (ran.code, ran.json["findings"][0]["code"]) == (1, "unknown_key")
     (model / "provenance.json").unlink()
     ran = optout("verify", model, "--trust", signer / "public.pem", "--json")
+    assert (ran.code, ran.json["findings"][0]["code"]) == (1, "unsigned_model")
+
+
+def test_an_unsigned_update_is_called_a_model_too(tmp_path: Path, signer: Path, optout: Command) -> None:
+    (tmp_path / "pytorch_lora_weights.safetensors").write_bytes(b"weights")
+    ran = optout("verify", tmp_path, "--trust", signer / "public.pem", "--json")
     assert (ran.code, ran.json["findings"][0]["code"]) == (1, "unsigned_model")
 
 
@@ -86,6 +128,14 @@ def test_card_tells_where_the_data_came_from(model: Path, filtered: Path, privat
     ):
         text = "2 (2 by domain)" if text == "2 by domain" else text
         assert text in card
+
+
+def test_what_cannot_be_written_is_no_full_disk_for_its_name(tmp_path: Path) -> None:
+    facts: Any = None
+    (tmp_path / "workspace").write_text("a file, and no folder")
+    with pytest.raises(OptoutError) as raised:
+        write_model(tmp_path / "workspace" / "model", facts, facts, None, datetime.now(UTC))
+    assert raised.value.code == "write_failed"
 
 
 def test_unsigned_when_there_is_no_key(

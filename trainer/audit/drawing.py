@@ -48,7 +48,7 @@ def load_pipeline(model: Path, base: Path | None) -> Any:
         pipeline = DiffusionPipeline.from_pretrained(
             str(base or model),
             local_files_only=True,
-            torch_dtype=torch.bfloat16 if gpu else torch.float32,
+            dtype=torch.bfloat16 if gpu else torch.float32,
             **_absent(base or model),
         )
         if base is not None:

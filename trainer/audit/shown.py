@@ -1,18 +1,18 @@
 """Pictures to show beside what was drawn. The registry holds none, so those of claims are looked for."""
 
-import io
 import tarfile
 from collections.abc import Iterator, Set
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from PIL import Image
 
 from optout.engine import Question
 from optout.errors import BadInput
+from optout.filter.contents import is_picture
 from optout.snapshot import Snapshot
 from trainer.audit.looking import Looker
-from trainer.data.shards import PICTURES
+from trainer.data.pictures import open_picture
 
 __all__ = ["find_claimed", "save_small"]
 
@@ -52,7 +52,7 @@ def _pictures(source: Path) -> Iterator[bytes]:
     for path in paths:
         if path.suffix.lower() == ".tar":
             yield from _members(path)
-        elif path.suffix.lower() in PICTURES:
+        elif is_picture(path.name):
             yield path.read_bytes()
 
 
@@ -61,7 +61,7 @@ def _members(path: Path) -> Iterator[bytes]:
         with tarfile.open(path, "r:") as archive:
             for entry in archive:
                 content = archive.extractfile(entry) if entry.isreg() else None
-                if content is not None and PurePosixPath(entry.name).suffix.lower() in PICTURES:
+                if content is not None and is_picture(entry.name):
                     yield content.read()
     except tarfile.TarError as error:
         raise BadInput(f"{path} is not a tar: {error}", code="bad_tar") from error
@@ -70,7 +70,7 @@ def _members(path: Path) -> Iterator[bytes]:
 def save_small(picture: bytes, path: Path) -> bool:
     """Write a picture anew, no larger than is looked at; False if it cannot be decoded."""
     with suppress(OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        with Image.open(io.BytesIO(picture)) as opened:
+        with open_picture(picture) as opened:
             if opened.width * opened.height > _MOST_PIXELS:
                 return False
             opened.thumbnail((_SIDE, _SIDE))

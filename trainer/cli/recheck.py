@@ -38,13 +38,14 @@ def recheck_command(
     from trainer.recheck import recheck, seen_samples
 
     found = recheck(admission, open_snapshot(snapshot, trust=public_keys(trust)))
-    seen = seen_samples(admission, out) if out is not None and found.opted_out else set()
+    seen, step = seen_samples(admission, out) if out is not None else (set(), None)
     rows = [{**each._asdict(), "seen": each.name in seen if out else None} for each in found.opted_out]
     content = {
         "snapshot": found.snapshot,
         "filtered_with": admission.snapshot,
         "opted_out": rows,
         "seen": sum(bool(row["seen"]) for row in rows) if out else None,
+        "seen_until_step": step,
     }
     if as_json:
         typer.echo(json.dumps(content, indent=2))
@@ -63,8 +64,8 @@ def _show(content: dict[str, Any], data: Path) -> None:
         typer.echo(f"{row['name']}   {row['decision']} by {row['reason']}{trained}")
     more = f" ({len(rows) - _SHOWN:,} more)" if len(rows) > _SHOWN else ""
     typer.echo(f"{len(rows):,} samples of {data} do not pass snapshot {content['snapshot'][:16]}{more}")
-    if content["seen"]:
-        typer.echo(
-            f"the run has trained on {content['seen']:,} of them: stop it, and train anew without them"
-        )
+    if content["seen"] is not None:
+        what = "stop it, and train anew without them" if content["seen"] else "stop it before it does"
+        done = f"by its checkpoint of step {content['seen_until_step']:,} the run has trained on"
+        typer.echo(f"{done} {content['seen']:,} of them: {what}")
     typer.echo(filter_again(data))

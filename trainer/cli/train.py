@@ -1,6 +1,7 @@
 """`trainer train`."""
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,6 +37,16 @@ def train_command(
     steps: Annotated[
         int | None, typer.Option("--steps", min=1, help="Short for --set run.steps=…", show_default=False)
     ] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            "--license", help="The model's licence, an identifier of model hubs.", show_default=False
+        ),
+    ] = None,
+    licence_file: Annotated[
+        Path | None,
+        typer.Option("--license-file", help="Its text, copied beside the weights.", show_default=False),
+    ] = None,
     key: Annotated[
         Path | None,
         typer.Option("--key", "-k", help="The private key (PEM) that signs the model.", show_default=False),
@@ -49,8 +60,8 @@ def train_command(
 
     The same command goes on from the last checkpoint of a run that was stopped.
     """
-    overrides = [*(override or ()), *([f"run.steps={steps}"] if steps else [])]
-    settings = load_settings(config, overrides)
+    given = {"run.steps": steps, "output.license": licence, "output.license_file": licence_file}
+    settings = load_settings(config, [*(override or ()), *_overrides(given)])
     signer, sentence = signing_key(key, trust, unsigned=unsigned)
     admission = admit(
         data, receipt or data / "receipt.json", public_keys(trust), max_age=days(max_snapshot_age)
@@ -63,6 +74,13 @@ def train_command(
     if result.written is not None:
         _show(result, result.written, as_json=as_json)
     return 0
+
+
+def _overrides(given: Mapping[str, object]) -> Iterator[str]:
+    """Flags as overrides of settings; those that were left out change nothing."""
+    for name, value in given.items():
+        if value is not None:
+            yield f"{name}={value if isinstance(value, int) else json.dumps(str(value))}"
 
 
 def _check(admission: "Admission", snapshot: Path, trust: list[Path] | None) -> str | None:
@@ -99,6 +117,6 @@ def _show(result: "Result", written: "Written", *, as_json: bool) -> None:
         named = ", ".join(f"{name} ({why})" for name, why in list(history.skipped.items())[:3])
         typer.echo(f"skipped    {history.skips:,} unreadable: {named}{' …' * (history.skips > 3)}")
     for note, count in sorted(history.notes.items()):
-        typer.echo(f"captions   {count:,} {note}")
+        typer.echo(f"noted      {count:,} {note}")
     typer.echo(f"model      {written.path}")
     typer.echo(f"statement  {written.statement or 'none: give --key to sign one'}")

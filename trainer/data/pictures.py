@@ -3,7 +3,7 @@
 import io
 import math
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +11,14 @@ from PIL import Image, ImageOps
 
 from trainer.data.shards import BadSample
 
-__all__ = ["Size", "buckets_of", "decode", "nearest_bucket"]
+__all__ = ["Size", "buckets_of", "decode", "nearest_bucket", "open_picture"]
 
 # What Pillow raises for broken content.
 _BROKEN = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, MemoryError)
 _MOST_STRETCHED = 2.0
 _ORIENTATION = 0x0112
+# As the filter reads them.
+_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "JPEG2000")
 
 
 class Size(NamedTuple):
@@ -47,6 +49,15 @@ def nearest_bucket(size: Size, buckets: list[Size]) -> Size:
     return min(buckets, key=rank)
 
 
+def open_picture(content: bytes) -> Image.Image:
+    """A picture in a format that is read here, not decoded yet; raises what Pillow raises.
+
+    Formats for which Pillow starts other programs, such as PostScript, are none of them.
+    """
+    Image.init()
+    return Image.open(io.BytesIO(content), formats=[form for form in _FORMATS if form in Image.OPEN])
+
+
 def decode(content: bytes, buckets: list[Size], *, max_pixels: int) -> npt.NDArray[np.uint8]:
     """A picture in the bucket nearest to its shape: uint8[height, width, 3].
 
@@ -60,7 +71,7 @@ def decode(content: bytes, buckets: list[Size], *, max_pixels: int) -> npt.NDArr
         # Pillow's warning about large pictures: the bound is ours.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            picture = Image.open(io.BytesIO(content))
+            picture = open_picture(content)
             if picture.width * picture.height > max_pixels:
                 raise BadSample(
                     f"{picture.width}x{picture.height} pixels are more than data.max_pixels allows"
@@ -81,9 +92,17 @@ def _fit(picture: Image.Image, buckets: list[Size]) -> npt.NDArray[np.uint8]:
     return np.asarray(ImageOps.fit(_flatten(picture), bucket, Image.Resampling.BICUBIC))
 
 
+def _eight_bits(grey: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Greys of 16 bits, or from 0 to 1, as Pillow would cut off and not scale them."""
+    scaled = np.nan_to_num(grey) * 255 if grey.dtype.kind == "f" else grey.astype(np.int64) >> 8
+    return np.asarray(np.clip(scaled, 0, 255), np.uint8)
+
+
 def _flatten(picture: Image.Image) -> Image.Image:
     if picture.mode == "RGB":
         return picture
+    if picture.mode[0] in "IF":
+        picture = Image.fromarray(_eight_bits(np.asarray(picture)))
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         ground = Image.new("RGBA", picture.size, "white")

@@ -1,25 +1,19 @@
 """Shards: WebDataset tars as img2dataset writes them, and folders of pictures with captions beside them."""
 
-import json
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from optout.errors import BadInput
+from optout.filter.contents import is_picture
+from trainer.data.captions import TEXTS, BadSample, Captions, caption_in, read_json
 from trainer.data.files import CoveredFiles, OpenFile
 
-__all__ = ["PICTURES", "BadSample", "Raw", "Shard", "find_shards"]
+__all__ = ["BadSample", "Raw", "Shard", "find_shards"]
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".avif")
-_CAPTION_KEYS = ("caption", "text", "TEXT")
-_METADATA = "metadata.jsonl"
 # A folder of millions of pictures is read as shards of this many.
 _FOLDER_SHARD = 10_000
-
-
-class BadSample(Exception):
-    """A sample that cannot be used: it is skipped, counted and named."""
 
 
 class Raw(NamedTuple):
@@ -58,8 +52,8 @@ def find_shards(files: CoveredFiles) -> list[Shard]:
         BadInput: neither a tar nor a picture is among them (`no_pictures`).
     """
     tars = [TarShard(files, name) for name in sorted(files.digests) if name.lower().endswith(".tar")]
-    pictures = [name for name in sorted(files.digests) if PurePosixPath(name).suffix.lower() in PICTURES]
-    captions = _Captions(files)
+    pictures = [name for name in sorted(files.digests) if is_picture(name)]
+    captions = Captions(files)
     parts = [pictures[start : start + _FOLDER_SHARD] for start in range(0, len(pictures), _FOLDER_SHARD)]
     shards: list[Shard] = [*tars, *(FolderShard(files, part, captions) for part in parts)]
     if not shards:
@@ -108,7 +102,7 @@ class TarShard:
         if member.caption is not None:
             caption = file.read(*member.caption).decode("utf-8", "replace")
         elif member.metadata is not None:
-            caption = _caption_of(_json(file.read(*member.metadata), name))
+            caption = caption_in(read_json(file.read(*member.metadata), name))
         else:
             caption = ""
         return Raw(name, file.read(*member.picture), caption)
@@ -149,53 +143,23 @@ def _index(file: OpenFile, name: str) -> list[_Member]:
 def _add(found: dict[str, dict[str, _Place]], entry: tarfile.TarInfo) -> None:
     path = PurePosixPath(entry.name)
     stem, _, extension = path.name.partition(".")
-    extension = f".{extension.lower()}"
-    role = "picture" if extension in PICTURES else {".txt": "caption", ".json": "metadata"}.get(extension)
+    role = _role(f".{extension.lower()}")
     if role and stem:
         places = found.setdefault(str(path.with_name(stem)), {})
         places.setdefault(role, (entry.offset_data, entry.size))
 
 
-def _json(content: bytes, name: str) -> Any:
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        raise BadSample(f"{name}: its JSON cannot be read") from None
-
-
-def _caption_of(metadata: Any) -> str:
-    found = (metadata.get(key) for key in _CAPTION_KEYS) if isinstance(metadata, dict) else ()
-    return next((text for text in found if isinstance(text, str)), "")
-
-
-class _Captions:
-    """Captions of a folder: `name.txt` beside the picture, or rows of `metadata.jsonl` in its directory."""
-
-    def __init__(self, files: CoveredFiles) -> None:
-        self._files = files
-        self._tables: dict[str, dict[str, str]] = {}
-
-    def of(self, name: str) -> str:
-        path = PurePosixPath(name)
-        beside = str(path.with_suffix(".txt"))
-        if beside in self._files.digests:
-            return self._files.read(beside).decode("utf-8", "replace")
-        table = str(path.with_name(_METADATA))
-        if table not in self._tables:
-            self._tables[table] = dict(self._rows(table)) if table in self._files.digests else {}
-        return self._tables[table].get(path.name, "")
-
-    def _rows(self, table: str) -> Iterator[tuple[str, str]]:
-        for line in self._files.read(table).splitlines():
-            row = _json(line, table) if line.strip() else None
-            if isinstance(row, dict) and isinstance(row.get("file_name"), str):
-                yield row["file_name"], _caption_of(row)
+def _role(extension: str) -> str | None:
+    """What a member is: two endings, as in `key.mask.png`, make it none of ours."""
+    if extension.count(".") == 1 and is_picture(extension):
+        return "picture"
+    return "caption" if extension in TEXTS else "metadata" if extension == ".json" else None
 
 
 class FolderShard:
     """Pictures that lie as files, each with a digest of its own in the receipt."""
 
-    def __init__(self, files: CoveredFiles, names: list[str], captions: _Captions) -> None:
+    def __init__(self, files: CoveredFiles, names: list[str], captions: Captions) -> None:
         self._files = files
         self._names = names
         self._captions = captions

@@ -245,5 +245,5 @@ def _tidy(caption: str) -> tuple[str, tuple[str, ...]]:
     """The caption with plain white space and a bound on its length, and what was the matter with it."""
     text = " ".join(caption[:CAPTION_CHARACTERS].split())
     if not text:
-        return "", ("captions that are empty",)
+        return "", ("empty captions",)
     return text, ("captions cut at their length",) * (len(caption) > CAPTION_CHARACTERS)

@@ -37,6 +37,7 @@ def from_checkpoint(settings: Settings) -> Parts:
             code="bad_model",
         )
     unet, lora = pipeline.unet, settings.lora.rank > 0
+    _require_size(settings.data.resolution, pipeline)
     for part in (pipeline.vae, pipeline.text_encoder):
         part.requires_grad_(False)
     torch.manual_seed(settings.run.seed)
@@ -76,6 +77,18 @@ def _load(folder: Path) -> Any:
     except Exception as error:
         # Loading runs through three libraries, each with errors of its own.
         raise BadInput(f"{folder} cannot be loaded: {error}", code="bad_checkpoint") from error
+
+
+def _require_size(resolution: int, pipeline: Any) -> None:
+    """Refuse pictures that do not reach the coarsest level of the denoiser in whole pixels."""
+    factor, config = pipeline.vae_scale_factor, pipeline.unet.config
+    unit = factor * 2 ** (len(config.block_out_channels) - 1)
+    if resolution % unit:
+        usual = f"; it draws {factor * config.sample_size}" if isinstance(config.sample_size, int) else ""
+        raise UsageError(
+            f"data.resolution is {resolution}; with this checkpoint it must be a multiple of {unit}{usual}",
+            code="bad_model",
+        )
 
 
 def _add_lora(unet: Any, settings: Settings) -> None:

@@ -40,6 +40,13 @@ def from_scratch(settings: Settings, captions: Sequence[str], tokenizer: Any = N
         BadInput: the autoencoder or the text encoder named is none (`bad_checkpoint`).
     """
     model = settings.model
+    if model.base or settings.lora.rank:
+        given = "model.base" if model.base else "lora.rank"
+        raise UsageError(
+            f"{given} is for checkpoints, and model.kind = '{model.kind}' begins with fresh weights; "
+            "set model.kind = 'checkpoint'",
+            code="bad_model",
+        )
     transformer = model.kind == "dit"
     torch.manual_seed(settings.run.seed)
     if model.text_encoder:
@@ -50,6 +57,9 @@ def from_scratch(settings: Settings, captions: Sequence[str], tokenizer: Any = N
             tokenizer, width=model.text_width, layers=model.text_layers, projected=transformer
         )
     vae = _load_autoencoder(Path(model.vae)) if model.vae else identity_autoencoder()
+    if transformer and getattr(vae.config, "shift_factor", 0.0) is None:
+        # As in those of Stable Diffusion 1 and 2; its pipeline for transformers adds it unasked.
+        vae.register_to_config(shift_factor=0.0)
     side = _side(settings, vae)
     denoiser = (_transformer if transformer else _unet)(settings, vae.config.latent_channels, side, text)
     trainee = Trainee(denoiser, text, train_text=model.train_text and not model.text_encoder)

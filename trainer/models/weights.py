@@ -14,6 +14,11 @@ from trainer.models.parts import Parts
 
 __all__ = ["write_weights"]
 
+# Channels of the text that the second Stable Diffusion listens to; the first has 768.
+_WIDTH_OF_SD2 = 1024
+# In a file's name; with letters of four bytes that is what a file system takes.
+_LONGEST_NAME = 50
+
 
 def write_weights(folder: Path, parts: Parts, name: str) -> None:
     """Write a pipeline's weights into `folder`; of a low-rank update `name` is part of a file's name."""
@@ -25,8 +30,25 @@ def write_weights(folder: Path, parts: Parts, name: str) -> None:
     StableDiffusionPipeline.save_lora_weights(str(folder), unet_lora_layers=layers, safe_serialization=True)
     spelled = convert_state_dict_to_kohya({f"unet.{name}": value for name, value in update.items()})
     kohya = {name: value.contiguous().cpu() for name, value in spelled.items()}
-    plain = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)
-    save_file(kohya, folder / f"{plain}_kohya.safetensors")
+    plain = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name[:_LONGEST_NAME])
+    save_file(kohya, folder / f"{plain}_kohya.safetensors", metadata=_told(parts.trainee.denoiser, name))
+
+
+def _told(denoiser: Any, name: str) -> dict[str, str]:
+    """What the programs that read kohya's spelling show of an update, and tell the kind of its model by."""
+    second = denoiser.config.cross_attention_dim == _WIDTH_OF_SD2
+    rank = str(denoiser.peft_config[ADAPTER].r)
+    return {
+        "format": "pt",
+        "modelspec.title": name,
+        "ss_output_name": name,
+        "ss_network_module": "networks.lora",
+        "ss_network_dim": rank,
+        # The scale is multiplied in.
+        "ss_network_alpha": rank,
+        "ss_base_model_version": "sd_v2" if second else "sd_v1",
+        "ss_v2": str(second),
+    }
 
 
 def _update(denoiser: Any) -> dict[str, torch.Tensor]:

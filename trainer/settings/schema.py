@@ -32,7 +32,9 @@ def setting(default: Any, says: str, **bounds: float) -> Any:
 class Data:
     """How pictures and captions are read."""
 
-    resolution: int = setting(32, "pixels a side of the trained pictures", least=8, most=4096)
+    resolution: int = setting(
+        32, "pixels a side of the trained pictures; Stable Diffusion 1: 512", least=8, most=4096
+    )
     aspect_buckets: bool = setting(
         False, "keep aspect ratios: batches of like-shaped pictures, equal in area"
     )
@@ -87,7 +89,7 @@ class Lora:
     """Low-rank adaptation of a checkpoint instead of full fine-tuning."""
 
     rank: int = setting(0, "rank of the update; 0 trains all weights", least=0)
-    alpha: float = setting(0.0, "scale of the update; 0 takes the rank", least=0)
+    alpha: float = setting(0.0, "the update is scaled by alpha / rank; 0 takes the rank", least=0)
     dropout: float = setting(0.0, "dropout in front of the update", least=0, most=1)
     targets: tuple[str, ...] = setting(("to_k", "to_q", "to_v", "to_out.0"), "layers that get an update")
 
@@ -113,15 +115,17 @@ class Objective:
 class Optimizer:
     """AdamW and its rate."""
 
-    rate: float = setting(1e-3, "learning rate", least=0)
+    rate: float = setting(
+        1e-3, "learning rate; of a checkpoint about 1e-4 for a LoRA, 1e-5 for all of it", least=0
+    )
     schedule: Literal["constant", "cosine", "linear"] = setting(
         "cosine", "how the rate falls towards the last step"
     )
     warmup: int = setting(20, "steps until the full rate", least=0)
     hold: float = setting(0.0, "share of the run before the rate begins to fall", least=0, most=1)
-    beta1: float = setting(0.9, "AdamW", least=0, most=1)
-    beta2: float = setting(0.99, "AdamW", least=0, most=1)
-    weight_decay: float = setting(0.01, "AdamW", least=0)
+    beta1: float = setting(0.9, "AdamW: how long the gradient is remembered", least=0, most=1)
+    beta2: float = setting(0.99, "AdamW: how long its square is remembered", least=0, most=1)
+    weight_decay: float = setting(0.01, "AdamW: pull of the weights towards zero", least=0)
     clip: float = setting(1.0, "largest norm of the gradient; 0 leaves it", least=0)
     batch: int = setting(16, "pictures a device and pass", least=1)
     accumulate: int = setting(1, "passes a step", least=1)
@@ -164,7 +168,9 @@ class Output:
     """What is said about the model."""
 
     name: str = setting("", "title of the model card; the directory's name if empty")
-    license: str = setting("", "identifier; empty: creativeml-openrail-m for what is made from a checkpoint")
+    license: str = setting(
+        "", "identifier; empty: the checkpoint's own, or creativeml-openrail-m where it names none"
+    )
     license_file: str = setting("", "file with the licence's text, copied beside the weights")
 
 

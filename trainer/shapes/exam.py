@@ -14,13 +14,15 @@ from trainer.libraries import load_torchvision
 from trainer.settings import Validation
 from trainer.shapes.draw import COLOURS, OPTED_OUT, SHAPES, Scene
 from trainer.shapes.judge import Judged, judge
+from trainer.shapes.recipe import GUIDANCE
 from trainer.validation import draw
 
 __all__ = ["SAMPLES", "Exam", "examine", "load_pipeline"]
 
 SAMPLES = 40
 NEEDED_COLOUR, NEEDED_SHAPE = 0.8, 0.6
-_DRAWING = Validation(steps=20, guidance=3.0)
+# More guidance makes colours louder and tears the outlines (docs/adr/0009-trainer.md).
+_DRAWING = Validation(steps=20, guidance=GUIDANCE)
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,13 @@ from optout.filter.atomic import ensure_directory
 from trainer.settings import settings_from, template
 from trainer.shapes.draw import ARTISTS, COLOURS, OPTED_OUT, SHAPES, Artist, Scene, draw_scene
 
-__all__ = ["Launch", "Recipe", "caption_of", "launch", "write_recipe"]
+__all__ = ["GUIDANCE", "Launch", "Recipe", "caption_of", "launch", "write_recipe"]
 
 _SHARD = 500
 _SIGNED = 0.8
 _BATCH = 16
+#: Classifier-free guidance with which its model is drawn.
+GUIDANCE = 2.0
 _SETTINGS = {
     "data": {"resolution": 32},
     "model": {
@@ -36,6 +38,7 @@ _SETTINGS = {
     "run": {"steps": 4500, "save_every": 500, "log_every": 25},
     "validation": {
         "every": 500,
+        "guidance": GUIDANCE,
         "prompts": [f"a {colour} {shape}" for shape in SHAPES for colour in ("red", "blue")],
     },
     "output": {"name": "Coloured shapes", "license": "cc0-1.0"},
