@@ -184,7 +184,7 @@ def test_a_form_that_announces_too_much_is_not_read() -> None:
 
 
 def test_pictures_have_a_rate_of_their_own(settings: Settings) -> None:
-    settings.API_RATES = {**settings.API_RATES, "uploads": "60/m burst 1"}
+    settings.RATES = {**settings.RATES, "uploads": "60/m burst 1"}
     who = caller()
     assert [send(who, jpeg()).status_code for _ in range(2)] == [201, 429]
     assert who.get("uploads").status_code == 200
