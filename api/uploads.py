@@ -123,7 +123,7 @@ def upload_body(upload: Upload) -> dict[str, Any]:
         "state": upload.state,
         "reason_code": upload.reason_code,
         "reason": upload.reason,
-        "kept": bool(upload.object_key) and upload.keep,
+        "kept": upload.is_kept,
         "sha256": upload.sha256,
         "md5": upload.md5,
         "fingerprint": upload.fingerprint,
