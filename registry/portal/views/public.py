@@ -12,7 +12,8 @@ from optout.locators import InvalidLocator
 from optout.words import Use
 from registry.errors import Unavailable
 from registry.pictures import explain_bad_picture
-from registry.portal.lookup import explain_invalid, look_up, look_up_picture
+from registry.portal.lines import explain_invalid
+from registry.portal.lookup import look_up, look_up_picture
 from registry.portal.picture_forms import PictureLookupForm
 from registry.portal.words import GRADES, OUTCOMES, USES
 from registry.rates import client_address, take
