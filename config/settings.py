@@ -289,3 +289,4 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 logs.configure()
 LOGGING = logs.logging_settings(lines=EMBEDDED, level=_env.text("OPTOUT_LOG_LEVEL").upper())
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False  # it believes everybody; registry/apps.py does not

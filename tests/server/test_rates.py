@@ -112,3 +112,13 @@ def test_rates_hold_when_valkey_is_back(settings: Settings, monkeypatch: pytest.
 def test_a_rate_in_another_form_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="a rate is written like"):
         rates.Rate.parse(text)
+
+
+def test_the_log_does_not_believe_a_forged_address(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "django_structlog"):
+        for settings.NUM_PROXIES in (0, 1):
+            Client().get("/healthz", headers={"X-Forwarded-For": "198.51.100.7, 203.0.113.9"})
+    said: list[Any] = [record.msg for record in caplog.records if record.name.startswith("django_structlog")]
+    assert [line["ip"] for line in said] == ["127.0.0.1", "203.0.113.9"]
