@@ -74,15 +74,15 @@ class ClaimAdmin(ReadOnlyAdmin[Claim]):
     def named_uses(self, claim: Claim) -> str:
         return ", ".join(claim.use_labels)
 
-    @admin.display(description=_("on hold because"), empty_value="-")
-    def why_held(self, claim: Claim) -> str:
-        return claim.get_hold_display() if claim.status == Claim.Status.HELD else ""
+    @admin.display(description=_("on hold because"))
+    def why_held(self, claim: Claim) -> str | None:
+        return claim.get_hold_display() if claim.status == Claim.Status.HELD else None
 
-    @admin.display(description=_("pictures"), empty_value="-")
-    def picture_link(self, claim: Claim) -> SafeString | str:
+    @admin.display(description=_("pictures"))
+    def picture_link(self, claim: Claim) -> SafeString | None:
         count = claim.uploads.count()
         address = f"{reverse('admin:registry_upload_changelist')}?q={claim.public_id}"
-        return format_html('<a href="{}">{}</a>', address, count) if count else ""
+        return format_html('<a href="{}">{}</a>', address, count) if count else None
 
     @admin.display(description=_("selectors"))
     def selector_list(self, claim: Claim) -> SafeString:
