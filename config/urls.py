@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from config import health, mailbox, metrics
 
+handler400 = "config.refusals.show_refusal"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
