@@ -25,8 +25,6 @@ ERRORS: Final = {
     ItemError.PORT: "The URL's port is not a port.",
     ItemError.ENCODING: "The text is not valid UTF-8.",
     ItemError.TOO_LONG: "The URL is too long.",
-    ItemError.PICTURE: "The picture cannot be read, or its fingerprint is none.",
-    ItemError.EMBEDDING: "The embedding is none that can be compared.",
     ItemError.DIGEST: "The digest or hash is not hexadecimal, or not of its length.",
     ItemError.PICTURE: "The picture cannot be read, or its fingerprint is none.",
     ItemError.EMBEDDING: "The embedding is none, or of another model than the claims are.",

@@ -19,8 +19,8 @@ from api.conf import (
     MAX_PICTURES_CHECK,
 )
 from api.formats import ARROW, ArrowParser, ArrowRenderer, JsonParser, JsonRenderer
-from api.items import EVIDENCE, KINDS, items_of, question_of, too_many
-from api.multipart import CheckParser, sent_pictures
+from api.items import EVIDENCE, KINDS, QUESTION, items_of, question_of, too_many
+from api.multipart import CheckParser, require_known, sent_pictures
 from api.serializers import USES
 from api.throttles import UploadThrottle
 from optout.engine import Items, Question, Tier
@@ -97,6 +97,7 @@ class Check(ApiView):
         if not hasattr(body, "getlist"):
             return items_of(body, self._most(MAX_ITEMS)), question_of(body)
         pictures = sent_pictures(request)
+        require_known(body, "pictures", *QUESTION)
         most = MAX_PICTURES_CHECK if request.auth is not None else MAX_PICTURES_ANONYMOUS
         if len(pictures) > most:
             raise too_many(len(pictures), most)

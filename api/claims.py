@@ -16,7 +16,7 @@ from api import openapi
 from api.base import ApiView
 from api.formats import JsonParser
 from api.idempotency import idempotent
-from api.multipart import PicturesParser, sent_pictures
+from api.multipart import PicturesParser, require_known, sent_pictures
 from api.pages import newest_page
 from api.serializers import (
     MAX_SELECTORS,
@@ -75,7 +75,10 @@ class ClaimList(ApiView):
     @idempotent
     def post(self, request: Request) -> Response:
         body: Any = request.data
-        pictures = sent_pictures(request) if hasattr(body, "getlist") else []
+        pictures = []
+        if hasattr(body, "getlist"):
+            pictures = sent_pictures(request)
+            require_known(body, "claim", "pictures")
         form = StatedWithPictures(data=_stated(body)) if pictures else NewClaim(data=body)
         form.is_valid(raise_exception=True)
         arguments = _arguments(form.validated_data)

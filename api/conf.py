@@ -45,8 +45,8 @@ SPECTACULAR_SETTINGS: Final[dict[str, Any]] = {
     "OAS_VERSION": "3.1.0",
     "TITLE": "Optout Registry",
     "DESCRIPTION": (
-        "Claims say what may and what may not be used for training; `check` answers for URLs, digests and "
-        "captions. "
+        "Claims say what may and what may not be used for training; `check` answers for URLs, digests, "
+        "pictures and captions. "
         "Errors are RFC 9457 problem documents. An answer is never `allowed` because something broke."
     ),
     "VERSION": "1.0.0",

@@ -14,7 +14,7 @@ from api import openapi
 from api.base import ApiView
 from api.conf import MIB
 from api.idempotency import idempotent
-from api.multipart import LimitedParser
+from api.multipart import LimitedParser, require_known
 from api.pages import newest_page, rows_page
 from api.problems import Problem, too_large
 from api.serializers import ImportPage, ImportShown, NewImport, RejectionPage
@@ -118,6 +118,7 @@ def _file(request: Request) -> "UploadedFile[bytes]":
     file = form.get("file")
     if not isinstance(file, UploadedFile):
         raise Problem(400, "file_missing", "Send the claim exchange file as the multipart field `file`.")
+    require_known(form, "file", "sha256")
     if file.size is not None and file.size > settings.OPTOUT_MAX_UPLOAD:
         raise too_large(settings.OPTOUT_MAX_UPLOAD)
     return file

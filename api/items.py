@@ -14,12 +14,14 @@ from optout.errors import BadInput
 from optout.snapshot.embeddings import read_embeddings
 from optout.words import Grade, Use
 
-__all__ = ["DEFAULT_USE", "EVIDENCE", "KINDS", "assembled", "items_of", "question_of", "too_many"]
+__all__ = ["DEFAULT_USE", "EVIDENCE", "KINDS", "QUESTION", "assembled", "items_of", "question_of", "too_many"]
 
 #: What an item may have, and the columns of an Arrow stream.
 KINDS: Final = ("url", "text", "sha256", "md5", "phash", "pdq", "picture", "clip")
 _KINDS = frozenset(KINDS)
-_MEMBERS = frozenset({"urls", "items", "use", "min_grade", "names", "evidence", "at"})
+#: What a question may say beside its items.
+QUESTION: Final = ("use", "min_grade", "names", "evidence", "at")
+_MEMBERS = frozenset({"urls", "items", *QUESTION})
 _NAMES = ("flag", "remove", "ignore")
 EVIDENCE: Final = get_args(Evidence)
 _GRADES = frozenset(str(int(grade)) for grade in Grade)

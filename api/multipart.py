@@ -11,7 +11,7 @@ from api.conf import MAX_PICTURES_BODY
 from api.problems import Problem, too_large
 from registry.services.pictures import SentPicture
 
-__all__ = ["CheckParser", "LimitedParser", "PicturesParser", "sent_pictures"]
+__all__ = ["CheckParser", "LimitedParser", "PicturesParser", "require_known", "sent_pictures"]
 
 
 class LimitedParser(MultiPartParser):
@@ -47,6 +47,19 @@ class CheckParser(LimitedParser):
         body: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         most: int = settings.OPTOUT_MAX_PICTURE
         return body + most
+
+
+def require_known(form: Any, *names: str) -> None:
+    """Refuse a form with other fields than these: what is misspelt would be passed over in silence.
+
+    Raises:
+        Problem: 400, naming the fields.
+    """
+    unknown = sorted(set(form) - set(names))
+    if unknown:
+        sentence = f"There is no such field; there are {', '.join(names)}."
+        fields = {name[:100]: [sentence] for name in unknown[:20]}
+        raise Problem(400, "invalid", f"Unknown field {unknown[0][:100]!r}.", fields=fields)
 
 
 def sent_pictures(request: Request, field: str = "pictures") -> list[SentPicture]:

@@ -100,20 +100,25 @@ def _framework(exc: exceptions.APIException) -> HttpResponse:
     if isinstance(exc, exceptions.ValidationError):
         fields = exc.detail if isinstance(exc.detail, dict) else {"body": exc.detail}
         detail = "Some fields are not as they should be."
-        return problem_response(400, "invalid", detail, headers=headers, fields=_plain(fields))
+        return problem_response(400, "invalid", detail, headers=headers, fields=_flat(fields))
     codes = exc.get_codes()
     return problem_response(
         exc.status_code, codes if isinstance(codes, str) else "invalid", str(exc.detail), headers=headers
     )
 
 
-def _plain(detail: Any) -> Any:
-    """Error details without DRF's string subclass, which orjson does not take."""
+def _flat(detail: Any, path: str = "") -> dict[str, list[str]]:
+    """DRF's nested error details as sentences by path, `selectors.2.value`: services name fields so too."""
     if isinstance(detail, dict):
-        return {str(key): _plain(value) for key, value in detail.items()}
-    if isinstance(detail, list | tuple):
-        return [_plain(value) for value in detail]
-    return str(detail)
+        parts = {f"{path}.{key}" if path else str(key): value for key, value in detail.items()}
+    elif isinstance(detail, list | tuple) and any(isinstance(one, dict) for one in detail):
+        parts = {f"{path}.{index}": value for index, value in enumerate(detail)}
+    else:
+        return {path: [str(one) for one in detail] if isinstance(detail, list | tuple) else [str(detail)]}
+    found: dict[str, list[str]] = {}
+    for name, value in parts.items():
+        found |= _flat(value, name) if value else {}
+    return found
 
 
 def _database_away(exc: Exception) -> HttpResponse:

@@ -1,5 +1,8 @@
 """The shapes of requests and answers. `check` has its shapes here for the schema only: see `api.check`."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from rest_framework import serializers
 
 from optout.engine import Tier
@@ -38,14 +41,24 @@ TIERS = [tier.label for tier in Tier]
 MAX_SELECTORS = 1000
 
 
-class SelectorField(serializers.Serializer[object]):
+class _Strict(serializers.Serializer[object]):
+    """Refuses members that it does not know: whoever misspells `valid_from` shall not claim since ever."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping) and (unknown := data.keys() - self.fields.keys()):
+            sentence = f"There is no such member; there are {', '.join(self.fields)}."
+            raise serializers.ValidationError({name[:100]: [sentence] for name in sorted(unknown)[:20]})
+        return super().to_internal_value(data)
+
+
+class SelectorField(_Strict):
     """One selector: its kind and value."""
 
     kind = serializers.ChoiceField(choices=KINDS)
     value = serializers.CharField(max_length=8192)
 
 
-class NewClaim(serializers.Serializer[object]):
+class NewClaim(_Strict):
     """What registering a claim takes."""
 
     decision = serializers.ChoiceField(choices=DECISIONS)
@@ -290,4 +303,8 @@ class ProblemDocument(serializers.Serializer[object]):
     status = serializers.IntegerField()
     code = serializers.CharField()
     detail = serializers.CharField(required=False)
-    fields = serializers.DictField(required=False, help_text="What is wrong with which field.")  # type: ignore[assignment]
+    fields = serializers.DictField(  # type: ignore[assignment]
+        child=serializers.ListField(child=serializers.CharField()),
+        required=False,
+        help_text="What is wrong with which field; nested ones are named like `selectors.2.value`.",
+    )

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from api import openapi
 from api.base import ApiView
 from api.idempotency import idempotent
-from api.multipart import PicturesParser, sent_pictures
+from api.multipart import PicturesParser, require_known, sent_pictures
 from api.pages import newest_page
 from api.problems import Problem
 from api.serializers import NewPictures, UploadList, UploadPage, UploadShown
@@ -58,9 +58,9 @@ class ClaimPictures(ApiView):
     def post(self, request: Request, claim_id: UUID) -> Response:
         claim = access_claim(self.actor, claim_id, scope="claims:write")
         form: Any = request.data
-        uploads = add_pictures(
-            acting=self.actor, claim=claim, pictures=sent_pictures(request), keep=_flag(form, "keep")
-        )
+        pictures = sent_pictures(request)
+        require_known(form, "pictures", "keep")
+        uploads = add_pictures(acting=self.actor, claim=claim, pictures=pictures, keep=_flag(form, "keep"))
         return Response({"results": [upload_body(one) for one in uploads]}, status=202)
 
 
@@ -123,7 +123,7 @@ def upload_body(upload: Upload) -> dict[str, Any]:
         "state": upload.state,
         "reason_code": upload.reason_code,
         "reason": upload.reason,
-        "kept": bool(upload.object_key) and upload.keep,
+        "kept": upload.is_kept,
         "sha256": upload.sha256,
         "md5": upload.md5,
         "fingerprint": upload.fingerprint,

@@ -247,9 +247,10 @@ STORAGES = {
 }
 
 # --- REST
-REST_FRAMEWORK: dict[str, Any] = {**conf.REST_FRAMEWORK, "NUM_PROXIES": NUM_PROXIES}
+REST_FRAMEWORK = conf.REST_FRAMEWORK
 SPECTACULAR_SETTINGS: dict[str, Any] = {**conf.SPECTACULAR_SETTINGS}
-API_RATES = conf.API_RATES
+# The API's, and what one address may look up in the portal.
+RATES = {**conf.API_RATES, "lookup": "60/m burst 30", "lookup-picture": "20/m burst 10"}
 # One thread of each process stays free for requests that need not wait.
 API_PACED_REQUESTS = max(1, _env.integer("OPTOUT_WEB_THREADS", least=1) - 1)
 
@@ -288,3 +289,4 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 logs.configure()
 LOGGING = logs.logging_settings(lines=EMBEDDED, level=_env.text("OPTOUT_LOG_LEVEL").upper())
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False  # it believes everybody; registry/apps.py does not

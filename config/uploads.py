@@ -6,12 +6,19 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
 
-__all__ = ["LimitedFiles"]
+from registry.services.pictures import MOST_BYTES_AT_ONCE
 
-_MIB = 1 << 20
+__all__ = ["LimitedFiles", "most_bytes"]
+
+#: What the fields beside the files may have.
+ENVELOPE = 1 << 20
 #: Pages that everybody may send a file to, and one picture is all they take.
 _OPEN_PAGES = ("/lookup/",)
-_FORM_BYTES = 512 * _MIB
+
+
+def most_bytes(path: str) -> int:
+    """Bytes of the files that the page at `path` takes in one form."""
+    return settings.OPTOUT_MAX_PICTURE if path.startswith(_OPEN_PAGES) else MOST_BYTES_AT_ONCE
 
 
 class LimitedFiles(TemporaryFileUploadHandler):
@@ -32,6 +39,6 @@ class LimitedFiles(TemporaryFileUploadHandler):
         path = self.request.path if self.request is not None else ""
         if path.startswith("/api/"):
             return
-        most = settings.OPTOUT_MAX_PICTURE + _MIB if path.startswith(_OPEN_PAGES) else _FORM_BYTES
+        most = most_bytes(path) + ENVELOPE
         if content_length > most:
             raise RequestDataTooBig(f"The form has {content_length:,} bytes; {most:,} are taken.")

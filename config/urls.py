@@ -1,16 +1,12 @@
 """Which address is answered by whom."""
 
-from allauth.account.decorators import secure_admin_login
 from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
 from config import health, mailbox, metrics
 
-# Operators sign in with an e-mail code like everybody else.
-admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
-admin.site.site_header = "Optout Registry"
-
+handler400 = "config.refusals.show_refusal"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),

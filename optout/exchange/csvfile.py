@@ -23,7 +23,7 @@ def read_csv(path: Path, block_bytes: int) -> Iterator[RawBatch]:
     """Blocks of rows, numbered as a spreadsheet does: the header is row 1, the first claim row 2.
 
     Raises:
-        BadInput: the header lacks the needed columns (code `missing_column`).
+        BadInput: the header lacks the needed columns (code `missing_column`), or commas (`malformed_csv`).
     """
     blocks = line_blocks(path, block_bytes)
     header, _, pending = next(blocks).partition(b"\n")
@@ -39,6 +39,10 @@ def _header_names(header: bytes, path: Path) -> list[str]:
         names = [name.strip() for name in _fields(header.decode())]
     except (UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"{path} has no readable CSV header: {error}", code="malformed_csv") from error
+    for mark, called in ((";", "semicolons"), ("\t", "tabs")):
+        if len(names) == 1 and mark in names[0]:
+            # What spreadsheets save where the comma stands in numbers.
+            raise BadInput(f"{path} has {called} between its columns, not commas", code="malformed_csv")
     check_columns(names, str(path))
     return names
 

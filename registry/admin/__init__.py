@@ -3,9 +3,9 @@
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 
-from registry.admin import claims, imports, people, snapshots, uploads
+from registry.admin import claims, imports, models, people, snapshots, uploads
 
-__all__ = ["claims", "imports", "people", "snapshots", "uploads"]
+__all__ = ["claims", "imports", "models", "people", "snapshots", "uploads"]
 
 # Operators sign in as everybody does, with all that protects signing in.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]

@@ -5,7 +5,8 @@ from typing import Protocol
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html_join
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
@@ -55,7 +56,7 @@ class ClaimAdmin(ReadOnlyAdmin[Claim]):
         "named_uses",
         "grade",
         "status",
-        "hold",
+        "why_held",
         "hold_reason",
         "valid_from",
         "terms_url",
@@ -64,6 +65,7 @@ class ClaimAdmin(ReadOnlyAdmin[Claim]):
         "withdrawn_at",
         "source_import",
         "selector_list",
+        "picture_link",
         "event_list",
     ]
     actions = ["withdraw", "hold", "release"]
@@ -71,6 +73,16 @@ class ClaimAdmin(ReadOnlyAdmin[Claim]):
     @admin.display(description=_("uses"))
     def named_uses(self, claim: Claim) -> str:
         return ", ".join(claim.use_labels)
+
+    @admin.display(description=_("on hold because"))
+    def why_held(self, claim: Claim) -> str | None:
+        return claim.get_hold_display() if claim.status == Claim.Status.HELD else None
+
+    @admin.display(description=_("pictures"))
+    def picture_link(self, claim: Claim) -> SafeString | None:
+        count = claim.uploads.count()
+        address = f"{reverse('admin:registry_upload_changelist')}?q={claim.public_id}"
+        return format_html('<a href="{}">{}</a>', address, count) if count else None
 
     @admin.display(description=_("selectors"))
     def selector_list(self, claim: Claim) -> SafeString:

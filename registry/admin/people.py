@@ -27,6 +27,11 @@ class UserAdmin(ModelAdmin[User]):
     readonly_fields = ["date_joined", "last_login"]
     filter_horizontal = ["groups"]
 
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if not change:
+            obj.note_address()
+
 
 class MembershipInline(TabularInline[Membership, Party]):
     model = Membership

@@ -31,8 +31,10 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """A new user who may do everything in the admin."""
-        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+        """A new user who may do everything in the admin, and proves her address as she first signs in."""
+        user = self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+        user.note_address()
+        return user
 
     def get_by_natural_key(self, username: str | None) -> "User":
         return self.get(email=(username or "").lower())
@@ -66,6 +68,12 @@ class User(AbstractBaseUser, PermissionsMixin):
     def clean(self) -> None:
         super().clean()
         self.email = self.email.lower()
+
+    def note_address(self) -> None:
+        """Let the code of the first sign-in prove the address; without this one more would be asked for."""
+        from allauth.account.models import EmailAddress  # its models need this one
+
+        EmailAddress.objects.get_or_create(user=self, email=self.email, defaults={"primary": True})
 
 
 class PartyQuerySet(models.QuerySet["Party"]):

@@ -154,5 +154,10 @@ class Upload(models.Model):
         return self.state not in (self.State.QUEUED, self.State.HASHING)
 
     @property
+    def is_kept(self) -> bool:
+        """Whether the picture itself stays stored because its owner asked for that."""
+        return self.keep and bool(self.object_key) and self.is_finished
+
+    @property
     def is_to_be_fetched(self) -> bool:
         return bool(self.source_url) and not self.object_key and not self.is_finished

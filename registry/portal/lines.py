@@ -4,17 +4,32 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from optout.errors import InvalidSelector
 from optout.exchange import validate_selector
-from optout.locators import origins, variant_key
+from optout.locators import InvalidLocator, LocatorStatus, origins, variant_key
 from optout.words import SelectorKind
 from registry.portal.picture_cards import fingerprint_sentences, short_fingerprint
-from registry.portal.words import KINDS, Wording
+from registry.portal.words import KINDS, Text, Wording
 
-__all__ = ["MOST_LINES", "Line", "read_lines", "shown"]
+__all__ = ["MOST_LINES", "Line", "explain_invalid", "read_lines", "shown"]
 
 MOST_LINES = 1000
+_PROBLEMS: dict[LocatorStatus, Text] = {
+    LocatorStatus.EMPTY: gettext_lazy("Write or paste an address first."),
+    LocatorStatus.SCHEME: gettext_lazy(
+        "Only addresses of the web are taken: they begin with https:// or http://."
+    ),
+    LocatorStatus.HOST: gettext_lazy(
+        "There is no such site name. Check the part between https:// and the next slash."
+    ),
+    LocatorStatus.PORT: gettext_lazy("The number after the colon is not a port."),
+    LocatorStatus.ENCODING: gettext_lazy(
+        "The address has characters that do not belong in one. Copy it from the browser again."
+    ),
+    LocatorStatus.TOO_LONG: gettext_lazy("The address is too long: 8,192 bytes are the most."),
+}
 
 
 @dataclass(frozen=True)
@@ -88,6 +103,8 @@ def _read_line(kind: SelectorKind, written: str) -> Line:
 
 
 def _explain(kind: SelectorKind, written: str, error: InvalidSelector) -> str:
+    if kind in (SelectorKind.URL, SelectorKind.PREFIX) and isinstance(error, InvalidLocator):
+        return str(explain_invalid(error))
     sentence = str(error)
     if kind is SelectorKind.DOMAIN and "public suffix" in sentence:
         return _(
@@ -97,8 +114,20 @@ def _explain(kind: SelectorKind, written: str, error: InvalidSelector) -> str:
     return sentence[:1].upper() + sentence[1:].rstrip(".") + "."
 
 
+def explain_invalid(error: InvalidLocator) -> Text:
+    """What is wrong with an address, for whoever wrote it."""
+    return _PROBLEMS.get(error.status, gettext_lazy("This is not an address of the web."))
+
+
+def _starred(value: str) -> list[str]:
+    """A star is a letter like any other in an address, and hardly ever meant so."""
+    if "*" not in value:
+        return []
+    return [_("The star stands for itself, not for “anything”. To cover all below a path, leave it out.")]
+
+
 def _url_matches(value: str) -> list[str]:
-    sentences = [_("This address, with http or https, with or without www.")]
+    sentences = [*_starred(value), _("This address, with http or https, with or without www.")]
     if variant_key(value) == value:
         sentences.append(_("Resized variants of it, and copies of it behind image proxies."))
     else:
@@ -113,7 +142,8 @@ def _url_matches(value: str) -> list[str]:
 
 
 def _prefix_matches(value: str) -> list[str]:
-    return [_("Everything whose address begins with https://%s/, and that address itself.") % value]
+    everything = _("Everything whose address begins with https://%s/, and that address itself.") % value
+    return [*_starred(value), everything]
 
 
 def _domain_matches(value: str) -> list[str]:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from optout.engine import Question
-from optout.locators import InvalidLocator, LocatorStatus, canonical
+from optout.locators import canonical
 from optout.words import CONTENT_KINDS, Decision, Grade, Outcome, SelectorKind, Use
 from registry.live import current_snapshot
 from registry.models import Claim
@@ -26,26 +26,13 @@ from registry.portal.words import (
     OUTCOMES,
     TIERS,
     USES,
-    Text,
     Wording,
 )
 
-__all__ = ["Answer", "Finding", "Word", "explain_invalid", "look_up", "look_up_picture", "outcome_word"]
+__all__ = ["Answer", "Finding", "Word", "look_up", "look_up_picture", "outcome_word"]
 
 #: Kinds that say that two pictures are alike.
 _LIKE = CONTENT_KINDS - {SelectorKind.SHA256, SelectorKind.MD5}
-_PROBLEMS: dict[LocatorStatus, Text] = {
-    LocatorStatus.EMPTY: _("Write or paste an address first."),
-    LocatorStatus.SCHEME: _(
-        "Only addresses of the web can be looked up: they begin with https:// or http://."
-    ),
-    LocatorStatus.HOST: _("There is no such site name. Check the part between https:// and the next slash."),
-    LocatorStatus.PORT: _("The number after the colon is not a port."),
-    LocatorStatus.ENCODING: _(
-        "The address has characters that do not belong in one. Copy it from the browser again."
-    ),
-    LocatorStatus.TOO_LONG: _("The address is too long: 8,192 bytes are the most."),
-}
 
 
 @dataclass(frozen=True)
@@ -139,11 +126,6 @@ def _answer(item: Mapping[str, Any], subject: str, use: Use) -> Answer:
         resemblances=_findings(answers[use]["flags"]),
         others=[_other(each, answers[each]) for each in USES if each != use],
     )
-
-
-def explain_invalid(error: InvalidLocator) -> Text:
-    """What is wrong with an address, for whoever typed it."""
-    return _PROBLEMS.get(error.status, _("This is not an address of the web."))
 
 
 def outcome_word(outcome: Outcome) -> Word:

@@ -73,7 +73,7 @@ class PictureCard:
         self.state: Wording = _STATES[state]
         self.icon = _ICONS.get(upload.state, "waiting")
         self.embedding: Text = _EMBEDDINGS.get(upload.embedding, "")
-        self.is_kept = bool(upload.keep and upload.object_key and upload.is_finished)
+        self.is_kept = upload.is_kept
 
     @cached_property
     def views(self) -> list[ViewLine]:

@@ -11,9 +11,9 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from registry.portal.forms import StatementForm
-from registry.services.pictures import MOST_AT_ONCE, SentPicture
+from registry.services.pictures import MOST_AT_ONCE, MOST_BYTES_AT_ONCE, SentPicture
 
-__all__ = ["ACCEPTED", "MorePicturesForm", "PictureLookupForm", "PicturesForm"]
+__all__ = ["ACCEPTED", "MorePicturesForm", "PictureLookupForm", "PicturesForm", "in_megabytes"]
 
 #: What the file dialogue offers first; what a file really is, its bytes say.
 ACCEPTED = "image/jpeg,image/png,image/webp,image/gif,image/tiff,image/bmp,image/avif"
@@ -47,16 +47,20 @@ class _PicturesField(forms.FileField):
         return cleaned
 
 
+def in_megabytes(size: int) -> str:
+    """Bytes in words: 50 MB rather than 50.0 MB."""
+    return filesizeformat(size).replace(".0", "")
+
+
 def _largest() -> str:
-    """How large a picture may be, in words: 50 MB rather than 50.0 MB."""
-    return filesizeformat(settings.OPTOUT_MAX_PICTURE).replace(".0", "")
+    return in_megabytes(settings.OPTOUT_MAX_PICTURE)
 
 
 def _hint() -> str:
     return _(
-        "JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF, up to %(size)s each and %(count)d at a time. "
-        "You may drop them here."
-    ) % {"size": _largest(), "count": MOST_AT_ONCE}
+        "JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF, up to %(size)s each; at a time up to %(count)d, "
+        "%(together)s together. You may drop them here."
+    ) % {"size": _largest(), "count": MOST_AT_ONCE, "together": in_megabytes(MOST_BYTES_AT_ONCE)}
 
 
 def _as_sent(files: Sequence["UploadedFile[bytes]"]) -> list[SentPicture]:

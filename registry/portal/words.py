@@ -92,7 +92,7 @@ ANSWERS = {
     Outcome.UNRESERVED: Wording(
         _("Nobody has reserved this."),
         _(
-            "That is not permission. It only means that no claim in this registry matches the address; "
+            "That is not permission. It only means that no claim in this registry matches it; "
             "the law, and the people who made the work, may still say no."
         ),
     ),

@@ -28,6 +28,7 @@ __all__ = [
     "FOLDER",
     "HASH_TASK",
     "MOST_AT_ONCE",
+    "MOST_BYTES_AT_ONCE",
     "MOST_OF_CLAIM",
     "SentPicture",
     "add_pictures",
@@ -43,6 +44,8 @@ HASH_TASK = "workers.hashing.hash_upload"
 FETCH_TASK = "workers.fetching.fetch_upload"
 FOLDER = "pictures"
 MOST_AT_ONCE = 100
+#: Bytes of a form of the portal, all its pictures together.
+MOST_BYTES_AT_ONCE = 512 << 20
 MOST_OF_CLAIM = 1000
 _ABANDONED = timedelta(days=1)
 #: How much of the whole queue one party may fill.

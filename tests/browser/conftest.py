@@ -123,8 +123,8 @@ def person(transactional_db: None) -> "User":
 
 
 def _is_fault(message: Any) -> bool:
-    # The page that is meant to be missing is reported by the browser as well.
-    return message.type == "error" and "status of 40" not in message.text
+    # Pages that are meant to be missing, or to refuse, are reported by the browser as well.
+    return message.type == "error" and "status of 4" not in message.text
 
 
 def _session_cookie(user: "User", url: str) -> Any:

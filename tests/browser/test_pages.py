@@ -12,6 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from registry.models import User
+from registry.rates import take
 from tests.browser.conftest import NewPage
 from tests.browser.gallery import PAGES, Gallery, fill
 from tests.server.pictures import jpeg
@@ -62,6 +63,21 @@ def look_up(page: Page, data: bytes) -> None:
     page.wait_for_load_state()
 
 
+def ask_too_often(page: Page) -> None:
+    while not take("lookup", "127.0.0.1"):
+        pass
+    page.goto("/lookup/?url=https://example.org/pictures/harbour.jpg")
+    page.get_by_role("alert").wait_for()
+
+
+def leave_uses_out(page: Page) -> None:
+    page.goto("/opt-out/")
+    page.get_by_label("A name in captions").fill("Ada Lindqvist")
+    page.get_by_label("Training any AI model").uncheck()
+    page.get_by_role("button", name="See what it will match").click()
+    page.get_by_role("alert").wait_for()
+
+
 def send_no_pictures(page: Page) -> None:
     page.goto("/opt-out/pictures/")
     page.get_by_role("button", name="Send and record").click()
@@ -72,6 +88,7 @@ def send_no_pictures(page: Page) -> None:
 STEPS: dict[str, tuple[str, Callable[[Page], None]]] = {
     "opt-out-errors": ("person", send_form),
     "opt-out-preview": ("person", preview),
+    "opt-out-no-uses": ("person", leave_uses_out),
     "key-made": ("person", make_key),
     "opt-out-pictures-errors": ("person", send_no_pictures),
     "lookup-picture-denied": ("nobody", lambda page: look_up(page, jpeg(1, 200, quality=60))),
@@ -79,6 +96,7 @@ STEPS: dict[str, tuple[str, Callable[[Page], None]]] = {
     "lookup-picture-unreadable": ("nobody", lambda page: look_up(page, b"no picture")),
     "code": ("nobody", ask_for_code),
     "mail-with-code": ("nobody", lambda page: page.get_by_role("link", name="Read the code").click()),
+    "lookup-too-often": ("nobody", ask_too_often),
 }
 
 

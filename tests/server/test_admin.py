@@ -1,18 +1,21 @@
 """The operators' pages, through HTTP."""
 
 import io
+import re
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
 from optout.words import Decision, Use
+from registry import storage
 from registry.actor import Actor
-from registry.models import ApiKey, Claim, ClaimEvent, DomainProof, Import, SnapshotRecord
+from registry.models import ApiKey, Claim, ClaimEvent, ClipModel, DomainProof, Import, SnapshotRecord, Upload
 from registry.services.claims import hold_for_flood
 from registry.services.domains import start_proof
-from registry.services.hashing import park_upload
+from registry.services.hashing import hash_upload, park_upload
 from registry.services.imports import start_import
 from registry.services.keys import create_key
 from registry.services.pictures import SentPicture, claim_with_pictures
@@ -48,7 +51,7 @@ def act(client: Client, model: str, action: str, *things: Any) -> str:
 
 @pytest.mark.parametrize(
     "model",
-    ["user", "party", "apikey", "domainproof", "claim", "claimevent", "import", "snapshotrecord", "upload"],
+    "user party apikey domainproof claim claimevent import snapshotrecord upload clipmodel".split(),
 )
 def test_pages_open_for_staff_only(anna: Actor, staff: Client, model: str) -> None:
     claim_by(anna)
@@ -157,3 +160,95 @@ def test_trying_a_parked_picture_again(anna: Actor, staff: Client) -> None:
     page = reverse("admin:registry_upload_change", args=[upload.pk])
     assert "sea.jpg" in staff.get(page).content.decode()
     assert staff.post(page, {"state": "hashed"}).status_code == 403
+
+
+def picture_of(actor: Actor, data: bytes, name: str, content_type: str, *, keep: bool) -> Upload:
+    """A picture of a claim of its own, hashed."""
+    sent = SentPicture(io.BytesIO(data), name, content_type)
+    claim = claim_with_pictures(
+        acting=actor, decision=Decision.DENY, uses=Use.TDM, pictures=[sent], keep=keep
+    )
+    upload = claim.uploads.get()
+    hash_upload(str(upload.public_id))
+    upload.refresh_from_db()
+    return upload
+
+
+def body_of(response: Any) -> bytes:
+    """What a file is answered with, closed without its signal, which ends the connection."""
+    body = b"".join(response.streaming_content)
+    for close in response._resource_closers:
+        close()
+    return body
+
+
+def test_operators_alone_see_a_picture_that_is_kept(anna: Actor, staff: Client) -> None:
+    upload = picture_of(anna, jpeg(), "sea.jpg", "image/jpeg", keep=True)
+    address = reverse("admin:registry_upload_picture", args=[upload.pk])
+    change = reverse("admin:registry_upload_change", args=[upload.pk])
+    assert f'<img src="{address}" alt="sea.jpg"' in staff.get(change).content.decode()
+    response = staff.get(address)
+    assert body_of(response) == jpeg()
+    assert response["Content-Type"] == "image/jpeg"
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert "no-store" in response["Cache-Control"]
+    owner = Client()
+    assert anna.user is not None
+    owner.force_login(anna.user)
+    assert [client.get(address).status_code for client in (owner, Client())] == [302, 302]
+    storage.delete(upload.object_key)
+    assert staff.get(address).status_code == 404
+
+
+def test_a_picture_that_nobody_asked_to_keep_is_not_shown(anna: Actor, staff: Client) -> None:
+    upload = picture_of(anna, jpeg(), "sea.jpg", "image/jpeg", keep=False)
+    change = reverse("admin:registry_upload_change", args=[upload.pk])
+    assert "Not kept" in staff.get(change).content.decode()
+    assert staff.get(reverse("admin:registry_upload_picture", args=[upload.pk])).status_code == 404
+    assert staff.get(reverse("admin:registry_upload_picture", args=[10**9])).status_code == 404
+
+
+def test_what_calls_itself_a_page_is_downloaded(anna: Actor, staff: Client) -> None:
+    upload = picture_of(anna, jpeg(), "sea.html", "text/html", keep=True)
+    response = staff.get(reverse("admin:registry_upload_picture", args=[upload.pk]))
+    assert response["Content-Type"] == "application/octet-stream"
+    assert response["Content-Disposition"] == 'attachment; filename="sea.html"'
+    assert body_of(response) == jpeg()
+
+
+def test_a_claim_leads_to_its_pictures(anna: Actor, staff: Client) -> None:
+    upload = picture_of(anna, jpeg(), "sea.jpg", "image/jpeg", keep=True)
+    page = staff.get(reverse("admin:registry_claim_change", args=[upload.claim.pk])).content.decode()
+    link = f"{reverse('admin:registry_upload_changelist')}?q={upload.claim.public_id}"
+    assert f'<a href="{link}">1</a>' in page
+    assert "sea.jpg" in staff.get(link).content.decode()
+    assert "a case is open" not in page
+
+
+def test_the_record_of_a_model_is_shown_and_not_changed(staff: Client) -> None:
+    record = {"name": "ViT-B/32", "dimension": 512, "thresholds": {"match": 0.97, "review": 0.95}}
+    model = ClipModel.objects.create(identifier="ViT-B/32@0123456789abcdef", record=record)
+    page = reverse("admin:registry_clipmodel_change", args=[model.pk])
+    content = staff.get(page).content.decode()
+    assert "ViT-B/32@0123456789abcdef" in content
+    assert "&quot;match&quot;: 0.97" in content
+    assert staff.post(page, {"identifier": "x"}).status_code == 403
+
+
+@pytest.mark.parametrize("made", ["command", "admin"])
+def test_an_operator_signs_in_with_one_code(staff: Client, mailoutbox: list[Any], made: str) -> None:
+    if made == "command":
+        call_command("createsuperuser", "--noinput", "--email", "Ola@example.org", verbosity=0)
+    else:
+        staff.post(
+            reverse("admin:registry_user_add"),
+            {"email": "ola@example.org", "is_active": "on", "is_staff": "on", "is_superuser": "on"},
+        )
+    client = Client()
+    client.post("/accounts/login/code/?next=/admin/", {"email": "ola@example.org"})
+    code = re.search(r"^\s*([A-Z0-9]+-[A-Z0-9]+)\s*$", mailoutbox[-1].body, re.MULTILINE)
+    assert code is not None
+    response = client.post("/accounts/login/code/confirm/?next=/admin/", {"code": code[1]})
+    assert response["Location"] == "/admin/"
+    assert client.get("/admin/").status_code == 200
+    assert len(mailoutbox) == 1

@@ -126,9 +126,9 @@ def test_anothers_proven_domain_is_refused(gallery: Caller) -> None:
     [
         ({"decision": "maybe"}, "decision"),
         ({"uses": []}, "uses"),
-        ({"uses": ["everything"]}, "uses"),
+        ({"uses": ["everything"]}, "uses.0"),
         ({"selectors": []}, "selectors"),
-        ({"selectors": [{"kind": "tune", "value": "00"}]}, "selectors"),
+        ({"selectors": [{"kind": "tune", "value": "00"}]}, "selectors.0.kind"),
         ({"decision": "terms"}, "terms_url"),
         ({"terms_url": "javascript:1"}, "terms_url"),
         ({"valid_from": "yesterday"}, "valid_from"),
@@ -207,3 +207,22 @@ def test_of_a_large_claim_the_first_selectors_are_shown_with_their_number(galler
     listed = gallery.get("claims").json()["results"]
     assert [(len(one["selectors"]), one["selector_count"]) for one in listed] == [(1, 1), (100, 1201)]
     assert listed[0] == small
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"valid_form": "2026-01-01T00:00:00Z"}, "valid_form"),
+        ({"selectors": [{"kind": "url", "value": "https://a.example/", "use": "tdm"}]}, "selectors.0.use"),
+        ({"selectors": [{"kind": "url", "value": "https://a.example/"}, {}]}, "selectors.1.kind"),
+        ({"uses": ["tdm", "everything"]}, "uses.1"),
+        ({"decision": "maybe"}, "decision"),
+    ],
+)
+def test_every_refused_member_is_named_by_one_path(
+    gallery: Caller, change: dict[str, object], field: str
+) -> None:
+    document = problem(gallery.post("claims", {**DENY_PAGE, **change}), 400, "invalid")
+    assert next(iter(document["fields"])) == field
+    assert all(isinstance(sentence, str) for sentence in document["fields"][field])
+    assert not Claim.objects.exists()

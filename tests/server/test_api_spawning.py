@@ -8,7 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from api import throttles
-from registry import live
+from registry import live, rates
 from tests.server.api_support import DENY_PAGE, Answer, Caller, caller, problem, quiet_keys
 
 __all__ = ["quiet_keys"]
@@ -25,10 +25,10 @@ def _always_look(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A Valkey that is slow on a busy machine is waited for, and not taken for one that is away."""
-    monkeypatch.setattr(throttles, "_VALKEY_TIMEOUT", 20.0)
-    throttles._valkey.cache_clear()
+    monkeypatch.setattr(rates, "_VALKEY_TIMEOUT", 20.0)
+    rates._valkey.cache_clear()
     yield
-    throttles._valkey.cache_clear()
+    rates._valkey.cache_clear()
 
 
 @pytest.fixture
@@ -124,12 +124,12 @@ def test_a_body_over_the_limit_is_refused(pipeline: Caller, settings: Settings) 
 def test_what_comes_too_fast_waits_first(
     pipeline: Caller, patient: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.API_RATES = {**settings.API_RATES, "spawning": "600/m burst 2"}
+    settings.RATES = {**settings.RATES, "spawning": "600/m burst 2"}
     begun = time.monotonic()
     assert [ask(pipeline, b"https://free.example/").status_code for _ in range(5)] == [200] * 5
     assert time.monotonic() - begun > 0.25
     # A turn a minute, so that none comes round while a busy machine is at it.
-    settings.API_RATES = {**settings.API_RATES, "spawning": "1/m burst 1"}
+    settings.RATES = {**settings.RATES, "spawning": "1/m burst 1"}
     monkeypatch.setattr(throttles.Pacing, "longest", 0.01)
     hasty = caller("check", name="Hasty")
     first, second = [ask(hasty, b"https://free.example/") for _ in range(2)]
@@ -139,7 +139,7 @@ def test_what_comes_too_fast_waits_first(
 
 
 def test_not_every_thread_waits(pipeline: Caller, patient: None, settings: Settings) -> None:
-    settings.API_RATES = {**settings.API_RATES, "spawning": "60/m burst 1"}
+    settings.RATES = {**settings.RATES, "spawning": "60/m burst 1"}
     settings.API_PACED_REQUESTS = 1
     slots = throttles._slots(1)
     assert ask(pipeline, b"https://free.example/").status_code == 200

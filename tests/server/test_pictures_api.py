@@ -12,7 +12,7 @@ from optout.hashes import hash_picture
 from registry import storage
 from registry.models import Claim, Upload
 from registry.services.hashing import hash_upload
-from tests.server.api_support import Answer, Caller, caller, key_for, problem, quiet_keys
+from tests.server.api_support import DENY_PAGE, Answer, Caller, caller, key_for, problem, quiet_keys
 from tests.server.pictures import jpeg, named, white
 
 __all__ = ["quiet_keys"]
@@ -184,7 +184,7 @@ def test_a_form_that_announces_too_much_is_not_read() -> None:
 
 
 def test_pictures_have_a_rate_of_their_own(settings: Settings) -> None:
-    settings.API_RATES = {**settings.API_RATES, "uploads": "60/m burst 1"}
+    settings.RATES = {**settings.RATES, "uploads": "60/m burst 1"}
     who = caller()
     assert [send(who, jpeg()).status_code for _ in range(2)] == [201, 429]
     assert who.get("uploads").status_code == 200
@@ -206,3 +206,20 @@ def test_a_kept_file_is_closed_and_whole(tmp_path: Any) -> None:
     send(caller(), data, fields=stated)
     with storage.open(Upload.objects.get().object_key) as file:
         assert io.BytesIO(file.read()).getvalue() == data
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("check", {"evidense": "review"}),
+        ("check", {"urls": "https://a.example/"}),
+        ("claims", {"claim": json.dumps(STATED), "keep": "true"}),
+        ("claims/{claim}/pictures", {"kept": "true"}),
+    ],
+)
+def test_a_field_that_no_form_has_is_refused(path: str, fields: dict[str, str]) -> None:
+    who = caller()
+    claim = who.post("claims", DENY_PAGE).json()["id"]
+    document = problem(send(who, jpeg(), path=path.format(claim=claim), fields=fields), 400, "invalid")
+    assert list(document["fields"]) == [list(fields)[-1]]
+    assert not Upload.objects.exists()

@@ -8,6 +8,7 @@ from django.test import Client
 from PIL import Image, ImageOps
 from pytest_django import Settings
 
+from config import uploads
 from optout.hashes import hash_picture
 from optout.words import Decision, SelectorKind, Use
 from registry import live, storage
@@ -18,7 +19,7 @@ from registry.services.hashing import hash_upload
 from registry.services.pictures import SentPicture, claim_with_pictures
 from tests.server.parties import person
 from tests.server.pictures import jpeg, named
-from tests.server.portal import text_of
+from tests.server.portal import signed_in, text_of
 
 pytestmark = pytest.mark.django_db
 PAGE = "/lookup/picture/"
@@ -110,7 +111,22 @@ def test_when_the_registry_cannot_answer_it_says_so(monkeypatch: pytest.MonkeyPa
     assert "cannot answer right now" in ask(jpeg(1), 503)
 
 
-def test_a_form_that_announces_too_much_is_not_read(settings: Settings) -> None:
-    settings.OPTOUT_MAX_PICTURE = 1000
-    response = Client().post(PAGE, {"picture": named(jpeg(1) + bytes(2 << 20), "a.jpg")})
+@pytest.mark.parametrize("path", [PAGE, "/opt-out/pictures/"])
+def test_a_form_over_the_limit_is_told_how_much_it_may_be(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    settings.OPTOUT_MAX_PICTURE = 3 << 10
+    monkeypatch.setattr(uploads, "MOST_BYTES_AT_ONCE", 3 << 10)
+    monkeypatch.setattr(uploads, "ENVELOPE", 1 << 10)
+    browser = signed_in(person())
+    response = browser.post(path, {"picture": named(b"x" * (5 << 10), "large.jpg")})
+    assert response.status_code == 413
+    text = text_of(response)
+    assert "This form takes 3 KB at a time, all files together. Nothing was recorded." in text
+    assert f'href="{path}"' in response.content.decode()
+
+
+def test_a_form_that_cannot_be_read_is_something_else() -> None:
+    response = Client().post(PAGE, b"--x", "multipart/form-data")
     assert response.status_code == 400
+    assert "This could not be understood" in text_of(response)

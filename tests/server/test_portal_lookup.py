@@ -107,12 +107,12 @@ def test_a_withdrawn_claim_is_no_longer_named() -> None:
     [
         ("", "Write or paste an address first."),
         ("   ", "Write or paste an address first."),
-        ("javascript:alert(1)", "Only addresses of the web can be looked up"),
-        ("data:image/png;base64,AAAA", "Only addresses of the web can be looked up"),
+        ("javascript:alert(1)", "Only addresses of the web are taken"),
+        ("data:image/png;base64,AAAA", "Only addresses of the web are taken"),
         ("https://exa mple/a", "There is no such site name."),
         ("https://a.example:99999/", "The number after the colon is not a port."),
         ("https://a.example/" + "x" * 9000, "The address is too long"),
-        ('"><script>alert(1)</script>', "Only addresses of the web can be looked up"),
+        ('"><script>alert(1)</script>', "Only addresses of the web are taken"),
     ],
 )
 def test_what_is_no_address_is_told_kindly(asked: str, sentence: str) -> None:

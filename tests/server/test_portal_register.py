@@ -44,12 +44,41 @@ def test_refused_lines_are_left_out_with_their_reason_and_the_rest_is_recorded()
     )
     text = text_of(client.post("/opt-out/", data))
     assert "2 lines are left out" in text
-    assert "The scheme is 'javascript', not http or https." in text
+    assert "Only addresses of the web are taken: they begin with https:// or http://." in text
     assert "co.uk belongs to everybody" in text
     assert "1 line will be recorded" in text
 
     client.post("/opt-out/", {**data, "step": "record"})
     assert [selector.value for selector in Claim.objects.get().selectors.all()] == ["a.example/1.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("field", "line", "sentence"),
+    [
+        ("urls", "*", "Only addresses of the web are taken"),
+        ("urls", "https://exa mple/a", "There is no such site name."),
+        ("urls", "https://a.example:99999/", "The number after the colon is not a port."),
+        ("prefixes", "/gallery", "Only addresses of the web are taken"),
+        ("prefixes", "https://a.example/" + "x" * 9000, "The address is too long"),
+    ],
+)
+def test_what_is_no_address_is_told_in_a_persons_words(field: str, line: str, sentence: str) -> None:
+    text = text_of(signed_in(person()).post("/opt-out/", form_data(**{field: line})))
+    assert sentence in text
+    assert "ocator" not in text
+
+
+@pytest.mark.parametrize(
+    ("field", "line", "said"),
+    [
+        ("urls", "https://a.example/*.jpg", True),
+        ("prefixes", "https://a.example/gallery/*", True),
+        ("prefixes", "https://a.example/gallery", False),
+    ],
+)
+def test_a_star_is_said_to_stand_for_itself(field: str, line: str, said: bool) -> None:
+    text = text_of(signed_in(person()).post("/opt-out/", form_data(**{field: line})))
+    assert ("The star stands for itself" in text) == said
 
 
 def test_a_repeated_line_is_recorded_once() -> None:
@@ -110,7 +139,7 @@ def test_going_back_keeps_everything_that_was_written() -> None:
         ({}, "Write at least one address, path, domain or name."),
         ({"urls": "  \n \n"}, "Write at least one address, path, domain or name."),
         ({"domains": "co.uk\n*"}, "co.uk belongs to everybody: other people have their sites under it."),
-        ({"urls": "data:image/png;base64,AAAA"}, "data:image/png;base64,AAAA: The scheme is"),
+        ({"urls": "data:image/png;base64,AAAA"}, "data:image/png;base64,AAAA: Only addresses of the web"),
         ({"urls": "https://a.example/", "uses": []}, "Tick at least one use."),
         (
             {"urls": "https://a.example/", "decision": "terms"},

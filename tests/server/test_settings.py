@@ -139,7 +139,7 @@ def test_a_forwarded_address_is_believed_only_behind_proxies(
     assert _settings(monkeypatch, tmp_path, **PRODUCTION)["SECURE_PROXY_SSL_HEADER"] is None
     behind = _settings(monkeypatch, tmp_path, **PRODUCTION, NUM_PROXIES="1")
     assert behind["SECURE_PROXY_SSL_HEADER"] == ("HTTP_X_FORWARDED_PROTO", "https")
-    assert behind["REST_FRAMEWORK"]["NUM_PROXIES"] == 1
+    assert behind["NUM_PROXIES"] == 1
 
 
 def test_the_documentation_lists_the_variables_there_are() -> None:

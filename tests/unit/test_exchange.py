@@ -254,6 +254,14 @@ def test_a_csv_without_the_needed_columns_names_those_it_has(tmp_path: Path) -> 
         read_all(path)
 
 
+@pytest.mark.parametrize(("mark", "called"), [(";", "semicolons"), ("\t", "tabs")])
+def test_a_csv_without_commas_says_what_it_has_instead(tmp_path: Path, mark: str, called: str) -> None:
+    path = tmp_path / "claims.csv"
+    path.write_text(f"selector{mark}value\ndomain{mark}a.example\n")
+    with pytest.raises(BadInput, match=f"has {called} between its columns, not commas"):
+        read_all(path)
+
+
 def test_parquet_rows_count_from_one_and_types_with_an_obvious_text_are_taken(tmp_path: Path) -> None:
     path = tmp_path / "claims.parquet"
     table = pa.table(

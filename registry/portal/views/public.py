@@ -1,5 +1,7 @@
 """Pages for everybody."""
 
+from math import ceil
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
@@ -10,9 +12,11 @@ from optout.locators import InvalidLocator
 from optout.words import Use
 from registry.errors import Unavailable
 from registry.pictures import explain_bad_picture
-from registry.portal.lookup import explain_invalid, look_up, look_up_picture
+from registry.portal.lines import explain_invalid
+from registry.portal.lookup import look_up, look_up_picture
 from registry.portal.picture_forms import PictureLookupForm
 from registry.portal.words import GRADES, OUTCOMES, USES
+from registry.rates import client_address, take
 
 __all__ = ["home", "how_it_works", "lookup", "lookup_picture", "privacy"]
 
@@ -34,6 +38,8 @@ def lookup(request: HttpRequest) -> HttpResponse:
     context = {"asked": asked, "use": use, "uses": USES}
     if "url" not in request.GET:
         return render(request, "portal/lookup.html", context)
+    if wait := _wait(request, "lookup"):
+        return _later(render(request, "portal/lookup.html", {**context, "wait": wait}, status=429), wait)
     try:
         answer = look_up(asked, use)
     except InvalidLocator as error:
@@ -50,6 +56,8 @@ def lookup_picture(request: HttpRequest) -> HttpResponse:
     """What the registry says about a picture, which is hashed in memory and not kept."""
     if request.method != "POST":
         return _picture_page(request, PictureLookupForm())
+    if wait := _wait(request, "lookup-picture"):
+        return _later(_picture_page(request, PictureLookupForm(), status=429, wait=wait), wait)
     form = PictureLookupForm(request.POST, request.FILES)
     if not form.is_valid():
         return _picture_page(request, form, status=400)
@@ -81,6 +89,16 @@ def _picture_page(
     request: HttpRequest, form: PictureLookupForm, *, status: int = 200, **context: object
 ) -> HttpResponse:
     return render(request, "portal/lookup_picture.html", {"form": form, **context}, status=status)
+
+
+def _wait(request: HttpRequest, bucket: str) -> int:
+    """Whole seconds until whoever asks may ask again; 0: it is her turn, and this was it."""
+    return ceil(take(bucket, client_address(request)))
+
+
+def _later(response: HttpResponse, wait: int) -> HttpResponse:
+    response["Retry-After"] = str(wait)
+    return response
 
 
 def _use(label: str) -> Use:
