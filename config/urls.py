@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from config import health, mailbox, metrics
 
 handler400 = "config.refusals.show_refusal"
+handler500 = "config.refusals.show_failure"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),

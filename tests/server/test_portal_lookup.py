@@ -140,12 +140,21 @@ def test_what_is_known_is_answered_while_the_database_is_away() -> None:
     assert "Recorded on" not in text
 
 
-def without_database(url: str) -> Any:
+def test_pages_that_need_the_records_say_when_to_come_back() -> None:
+    client = Client(raise_request_exception=False)
+    client.force_login(person().user)
+    response = without_database(path="/claims/", client=client)
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "30")
+    assert "Please try again in a minute." in text_of(response)
+    assert client.get("/claims/").status_code == 200, "and whoever was signed in still is"
+
+
+def without_database(url: str = "", *, path: str = "/lookup/", client: Client | None = None) -> Any:
     """The page as a process serves it that cannot reach PostgreSQL; a thread has a connection of its own."""
 
     def serve() -> Any:
         connection.settings_dict = {**connection.settings_dict, "HOST": "127.0.0.1", "PORT": "9"}
-        return Client().get("/lookup/", {"url": url})
+        return (client or Client()).get(path, {"url": url})
 
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(serve).result()
