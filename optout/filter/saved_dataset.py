@@ -54,7 +54,7 @@ def described_by(path: Path, root: Path) -> list[Path]:
 def rewritten(job: Job, path: Path, name: str) -> bytes:
     """The description at `path` of what was filtered, made to agree with it.
 
-    The fingerprint is a new one: by it `datasets` takes from its cache what it once computed of the same rows.
+    The fingerprint is a new one: by it `datasets` finds in its cache what it once computed of the same rows.
     """
     content = _load(path, name)
     if path.name == _STATE:
