@@ -218,6 +218,8 @@ def _show(summary: dict[str, Any]) -> None:
     typer.echo(f"errors   {summary['errors']:>14,}   {errors}".rstrip())
     if summary["flagged"]:
         typer.echo(f"flagged  {summary['flagged']:>14,}   by name, for review")
+    if summary["unasked"]:
+        typer.echo(f"unasked  {max(summary['unasked'].values()):>14,}   {_unasked(summary['unasked'])}")
     for sentence in summary["error_items"]:
         typer.echo(f"         {sentence}")
     typer.echo(f"speed    {summary['rows_per_s']:>14,}   rows a second")
@@ -225,6 +227,17 @@ def _show(summary: dict[str, Any]) -> None:
         typer.echo(f"receipt  {summary['receipt']}  sha256 {summary['receipt_sha256']}")
     else:
         typer.echo("receipt  none: give --key to get one")
+
+
+def _unasked(counts: dict[str, int]) -> str:
+    """What was not compared with what, and why."""
+    from optout.filter.unasked import LACKS
+
+    kinds: dict[str, list[str]] = {}
+    for kind, count in counts.items():
+        kinds.setdefault(LACKS[kind], []).append(f"{count:,} by {kind}")
+    lacks = (f"{', '.join(counted)} (no {what} here)" for what, counted in kinds.items())
+    return f"not compared with claims: {', '.join(lacks)}"
 
 
 def _show_failures(failure: "ShardsFailed", *, as_json: bool) -> int:

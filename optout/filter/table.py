@@ -21,6 +21,7 @@ from optout.filter.sinks import Judged, Sink, columns_read, make_sink
 from optout.filter.source import Shard
 from optout.filter.table_items import RowVectors, judge_rows, looks_at_pictures
 from optout.filter.table_source import RowSource
+from optout.filter.unasked import ROLES, unasked
 
 if TYPE_CHECKING:
     # That kind of table is written by this module.
@@ -86,6 +87,10 @@ def _fill(job: Job, source: RowSource, found: Found, sink: Sink, vectors: RowVec
             job.domains.add(judged.batch.column(found.url), judged.keep)
         if job.progress is not None:
             job.progress(judged.batch.num_rows)
+    roles = [
+        role for role in ROLES if getattr(found, role) is not None and (vectors is None or role != "image")
+    ]
+    counts += unasked(job, roles, counts.rows, vectors=vectors is not None and vectors.model is not None)
     return Filled(counts, np.concatenate(keep), tuple(named[:MOST_NAMED]))
 
 
