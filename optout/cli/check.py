@@ -73,7 +73,7 @@ def check(
     ] = None,
     clip: Annotated[
         list[str] | None,
-        typer.Option("--clip", help="An embedding of a picture (oce1:…); may be repeated, of one model."),
+        typer.Option("--clip", help="An embedding of a picture (oce1:…); may be repeated."),
     ] = None,
     text: Annotated[
         list[str] | None, typer.Option("--text", help="A caption, looked through for names; may be repeated.")

@@ -41,7 +41,7 @@ class RowVectors(NamedTuple):
         if self.model is None:
             return {"errors": errors}
         vectors = np.asarray(self.vectors[part], np.float16)
-        return {"errors": errors, "embeddings": Embeddings(self.model, vectors, self.usable[part])}
+        return {"errors": errors, "embeddings": (Embeddings(self.model, vectors, self.usable[part]),)}
 
 
 class Asked(NamedTuple):
