@@ -13,7 +13,9 @@ import typer
 from typer.exceptions import TyperException
 
 from optout.cli import check, embedding, filtering, hashing, keys, snapshots, verify
+from optout.cli.common import complain
 from optout.errors import OptoutError
+from optout.processes import quiet_pillow
 
 __all__ = ["app", "main", "run"]
 
@@ -73,6 +75,7 @@ def main() -> NoReturn:
 def run(arguments: list[str]) -> int:
     """Run the command with these arguments and return its exit code."""
     as_json = "--json" in arguments
+    quiet_pillow()
     try:
         code = typer.main.get_command(app).main(arguments, prog_name="optout", standalone_mode=False)
         return code if isinstance(code, int) else 0
@@ -97,7 +100,7 @@ def _fail(code: str, message: str, exit_code: int, *, as_json: bool) -> int:
     """One clear line on stderr; programs that asked for JSON get an object on stdout as well."""
     if message:
         # Without arguments typer has shown the help, and says nothing more.
-        typer.echo(f"optout: {message}", err=True)
+        complain(message)
     if as_json:
         typer.echo(json.dumps({"error": {"code": code, "message": message}}))
     return exit_code

@@ -18,8 +18,10 @@ from optout.cli.common import (
     TrustOption,
     UseName,
     UseOption,
+    complain,
     make_question,
     print_json,
+    printable,
     progress_bar,
     public_keys,
 )
@@ -221,7 +223,7 @@ def _show(summary: dict[str, Any]) -> None:
     if summary["unasked"]:
         typer.echo(f"unasked  {max(summary['unasked'].values()):>14,}   {_unasked(summary['unasked'])}")
     for sentence in summary["error_items"]:
-        typer.echo(f"         {sentence}")
+        typer.echo(f"         {printable(sentence)}")
     typer.echo(f"speed    {summary['rows_per_s']:>14,}   rows a second")
     if summary["receipt"]:
         typer.echo(f"receipt  {summary['receipt']}  sha256 {summary['receipt_sha256']}")
@@ -248,6 +250,6 @@ def _show_failures(failure: "ShardsFailed", *, as_json: bool) -> int:
     done = summary["shards"] - len(summary["failed"])
     typer.echo(f"{done} of {summary['shards']} shards are done; these are not:", err=True)
     for failed in summary["failed"]:
-        typer.echo(f"  {failed['detail']}", err=True)
-    typer.echo(f"optout: {failure}", err=True)
+        typer.echo(f"  {printable(failed['detail'])}", err=True)
+    complain(str(failure))
     return failure.exit_code
