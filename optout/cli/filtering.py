@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["filter_command"]
 
+#: Of the items that cannot be judged so many are shown.
+_MOST_SHOWN = 20
+
 _COLUMNS, _WRITING, _RUNNING = "Columns", "Output", "Running"
 
 
@@ -222,8 +225,11 @@ def _show(summary: dict[str, Any]) -> None:
         typer.echo(f"flagged  {summary['flagged']:>14,}   by name, for review")
     if summary["unasked"]:
         typer.echo(f"unasked  {max(summary['unasked'].values()):>14,}   {_unasked(summary['unasked'])}")
-    for sentence in summary["error_items"]:
+    named = summary["error_items"]
+    for sentence in named[:_MOST_SHOWN]:
         typer.echo(f"         {printable(sentence)}")
+    if len(named) > _MOST_SHOWN:
+        typer.echo("         … and more: --json names the first ones of every shard")
     typer.echo(f"speed    {summary['rows_per_s']:>14,}   rows a second")
     if summary["receipt"]:
         typer.echo(f"receipt  {summary['receipt']}  sha256 {summary['receipt_sha256']}")

@@ -103,8 +103,8 @@ def _judged(
     keeps, first = job.settings.keeps, 0
     for group in range(source.groups):
         for batch in source.batches(group, columns):
-            verdicts, broken = judge_rows(job, batch, found, first, names=names, vectors=vectors)
-            named += broken[: MOST_NAMED - len(named)]
+            verdicts, sentences = judge_rows(job, batch, found, first, names=names, vectors=vectors)
+            named += sentences[: MOST_NAMED - len(named)]
             yield Judged(batch, first, verdicts, keeps[verdicts.outcome])
             first += batch.num_rows
         sink.end_group()
