@@ -252,3 +252,15 @@ def test_rows_that_cannot_be_judged_are_named(
     assert len(optout(*command, "--json").json["error_items"]) == 40
     said = optout(*command).out
     assert (said.count("cannot be judged"), "and more" in said) == (20, True)
+
+
+@pytest.mark.parametrize("out", [".", ".."])
+def test_a_source_in_the_output_is_said_to_be_there(
+    optout_filter: Command, rows: Path, tmp_path: Path, out: str
+) -> None:
+    source = rows.parent / "in"
+    source.mkdir()
+    rows.rename(source / rows.name)
+    ran = optout_filter(source, source / out)
+    assert (ran.code, ran.json["error"]["code"]) == (2, "in_place")
+    assert "choose another --out" in ran.err
