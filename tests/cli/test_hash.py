@@ -170,3 +170,18 @@ def test_pillow_says_nothing_beside_the_errors(tmp_path: Path) -> None:
     (tmp_path / "cut.tif").write_bytes(b"II*\0\x08\0\0\0\xff\xff" + b"\0" * 10)
     ran = finish(start("hash", tmp_path / "cut.tif"))
     assert (ran.code, ran.err.count("\n")) == (3, 1), ran.err
+
+
+def test_a_full_disk_behind_standard_output_is_said(tmp_path: Path) -> None:
+    shutil.copy(JPEGS[0], tmp_path / "a.jpg")
+    for more in ((), ("--json",)):
+        with Path("/dev/full").open("w") as full:
+            ran = finish(start("hash", tmp_path / "a.jpg", *more, stdout=full))
+        assert (ran.code, ran.err) == (3, "optout: cannot write the output: No space left on device\n")
+
+
+def test_a_terminal_without_the_letters_of_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    shutil.copy(JPEGS[0], tmp_path / "\N{CJK UNIFIED IDEOGRAPH-4E2D}.jpg")
+    ran = finish(start("hash", tmp_path))
+    assert (ran.code, "?.jpg" in ran.out) == (0, True), ran.err
