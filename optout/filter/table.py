@@ -13,6 +13,7 @@ from optout.filter.atomic import sha256_of, write_atomic
 from optout.filter.columns import Found, find_columns
 from optout.filter.counting import count_rows
 from optout.filter.kinds import Job, Kind, Written, by_suffix
+from optout.filter.marker import begin
 from optout.filter.modes import DataFormat, MaskFormat, Mode
 from optout.filter.parquet import Source
 from optout.filter.results import MOST_NAMED, Counts
@@ -50,6 +51,7 @@ def write_table(job: Job, open_source: "Callable[[Path, str], Source | ArrowSour
     def fill(part: Path) -> tuple[Filled, str]:
         with open_source(job.shard.path, job.name) as source:
             filled = fill_table(job, source, part)
+        begin(job.out, [job.output])
         return filled, sha256_of(part) if job.prove else ""
 
     filled, digest = write_atomic(job.out, fill)

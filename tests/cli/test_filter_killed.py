@@ -8,9 +8,9 @@ import pytest
 
 from tests.cli import test_filter_embeddings as embeddings
 from tests.cli import test_filter_folders as folders
-from tests.cli.command_support import Home, Ran, finish, start
+from tests.cli.command_support import Home, Ran, finish, start, write_rows
 from tests.cli.killing import killed_at
-from tests.cli.tar_support import write_shard
+from tests.cli.tar_support import sample, write_shard, write_tar
 
 pytestmark = pytest.mark.slow
 Command = Callable[..., Ran]
@@ -21,6 +21,18 @@ URLS: list[str | None] = ["https://denied.example/a.jpg", "https://fine.example/
 def tars(folder: Path) -> Path:
     for name in ("00000", "00001"):
         write_shard(folder, URLS, ["", ""], name=name)
+    return folder
+
+
+def tars_alone(folder: Path) -> Path:
+    for name in ("00000", "00001"):
+        write_tar(folder / f"{name}.tar", {f"{n:09d}": sample(n, url) for n, url in enumerate(URLS)})
+    return folder
+
+
+def tables(folder: Path) -> Path:
+    for name in ("00000", "00001"):
+        write_rows(folder / f"{name}.parquet", URLS)
     return folder
 
 
@@ -50,10 +62,13 @@ def files(folder: Path) -> dict[str, bytes]:
         (tars, "00001.tar", "00000"),
         (tars, "00001_stats.json", "00000"),
         (tars, ".00001.tar.done.json", "00000"),
+        (tars_alone, ".00001.tar.domains.arrow", "00000"),
+        (tables, ".00001.parquet.domains.arrow", "00000"),
+        (tables, ".00001.parquet.done.json", "00000"),
         (pictures, "d.jpg", "first"),
         (shards, "metadata_1.parquet", "_0."),
     ],
-    ids=["tar", "beside a tar", "marker of a tar", "folder", "embeddings"],
+    ids="tar|beside a tar|marker of a tar|tar alone|Parquet|marker of Parquet|folder|embeddings".split("|"),
 )
 def test_a_killed_run_goes_on(
     optout: Command, home: Home, tmp_path: Path, lay: Callable[[Path], Path], name: str, finished: str
