@@ -23,7 +23,9 @@ class CheckItem(serializers.Serializer[object]):
         required=False, allow_null=True, help_text="The fingerprint that `optout hash` prints."
     )
     clip = serializers.CharField(
-        required=False, allow_null=True, help_text="`oce1:<model>:<embedding>`, of one model in all items."
+        required=False,
+        allow_null=True,
+        help_text="`oce1:<model>:<embedding>`, by 8 models at most in one call.",
     )
 
 

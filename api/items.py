@@ -107,7 +107,7 @@ def assembled(length: int, columns: Mapping[str, Any], *, url_optional: bool) ->
 
 
 def _embeddings(column: Any) -> Any:
-    """Embeddings from a column of text, all of one model."""
+    """Embeddings from a column of text, by model."""
     texts = column.cast(pa.large_binary()).to_pylist()
     try:
         return read_embeddings([text and text.decode("utf-8", "replace") for text in texts])

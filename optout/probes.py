@@ -116,6 +116,11 @@ class Embeddings(NamedTuple):
     vectors: npt.NDArray[np.float16]
     present: npt.NDArray[np.bool_]
 
+    def part(self, start: int, length: int) -> "Embeddings":
+        """Those of items `start` to `start + length`, the first of which becomes item 0."""
+        rows = slice(start, start + length)
+        return self._replace(vectors=self.vectors[rows], present=self.present[rows])
+
 
 def read_phash(text: str) -> int:
     """The number that 16 hexadecimal digits are."""

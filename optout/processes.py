@@ -4,8 +4,9 @@ import multiprocessing
 import os
 import signal
 import threading
+import warnings
 
-__all__ = ["follow_parent"]
+__all__ = ["follow_parent", "quiet_pillow"]
 
 
 def follow_parent() -> None:
@@ -15,6 +16,11 @@ def follow_parent() -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def quiet_pillow() -> None:
+    """Let Pillow say nothing beside the errors, which have what it says of broken files."""
+    warnings.filterwarnings("ignore", module="PIL")
 
 
 def _die_with_parent() -> None:

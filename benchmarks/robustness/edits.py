@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
 
-__all__ = ["BY_ORIENTATIONS", "BY_VIEWS", "BY_VIEWS_REDUCED", "EDITS", "Edit", "encoded"]
+__all__ = ["BY_ORIENTATIONS", "BY_VIEWS", "EDITS", "Edit", "encoded"]
 
 Edit = Callable[[Image.Image], bytes]
 _Change = Callable[[Image.Image], Image.Image]
@@ -139,6 +139,8 @@ def _collage(image: Image.Image) -> Image.Image:
 
 #: That a plain hash misses and the views meet: recall is promised.
 BY_VIEWS = {
+    "img2dataset center_crop 256": _saved(partial(_img2dataset, mode="center_crop"), quality=95),
+    "img2dataset border 256": _saved(partial(_img2dataset, mode="border"), quality=95),
     "centre square": _saved(_cut_square),
     "letterbox to 1:1, black": _saved(partial(_letterbox, ratio=1.0)),
     "letterbox to 2:1, black": _saved(partial(_letterbox, ratio=2.0)),
@@ -155,12 +157,6 @@ BY_ORIENTATIONS = {
     **{f"turned {angle}°": _saved(partial(_turned, degrees=angle)) for angle in (90, 180, 270)},
 }
 
-#: Padded or cropped, and reduced to 256 pixels besides.
-BY_VIEWS_REDUCED = {
-    "img2dataset center_crop 256": _saved(partial(_img2dataset, mode="center_crop"), quality=95),
-    "img2dataset border 256": _saved(partial(_img2dataset, mode="border"), quality=95),
-}
-
 EDITS: dict[str, Edit] = {
     "none (JPEG 95)": partial(encoded, quality=95),
     **{f"JPEG {quality}": partial(encoded, quality=quality) for quality in (90, 70, 50, 30, 20, 10)},
@@ -173,7 +169,6 @@ EDITS: dict[str, Edit] = {
     "img2dataset keep_ratio_largest 256": _saved(
         partial(_img2dataset, mode="keep_ratio_largest"), quality=95
     ),
-    **BY_VIEWS_REDUCED,
     **BY_VIEWS,
     **{
         f"crop {share:.0%}, centre": _saved(partial(_crop, share=share))

@@ -3,6 +3,8 @@
 Everything heavy is imported inside the commands, so that `optout --help` answers at once.
 """
 
+import errno
+import io
 import json
 import os
 import sys
@@ -13,12 +15,15 @@ import typer
 from typer.exceptions import TyperException
 
 from optout.cli import check, embedding, filtering, hashing, keys, snapshots, verify
+from optout.cli.common import complain
 from optout.errors import OptoutError
+from optout.processes import quiet_pillow
 
 __all__ = ["app", "main", "run"]
 
 _INTERRUPTED = 130
 _BUG = 70
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 app = typer.Typer(
     name="optout",
@@ -67,12 +72,16 @@ app.add_typer(snapshots.app, name="snapshot")
 
 def main() -> NoReturn:
     """Run the command and end the process with its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name that the terminal has no letters for is no reason to stop.
+        sys.stdout.reconfigure(errors="replace")
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
     """Run the command with these arguments and return its exit code."""
     as_json = "--json" in arguments
+    quiet_pillow()
     try:
         code = typer.main.get_command(app).main(arguments, prog_name="optout", standalone_mode=False)
         return code if isinstance(code, int) else 0
@@ -84,20 +93,29 @@ def run(arguments: list[str]) -> int:
         typer.echo("optout: interrupted; run the same command again to go on", err=True)
         return _INTERRUPTED
     except BrokenPipeError:
-        # Whoever read the output has seen enough; nothing may be written when Python flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read the output has seen enough.
+        _let_go_of_output()
         return 0
-    except Exception:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001
+        if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
+            # Files are told by their names: this is standard output, on a disk that is full.
+            _let_go_of_output()
+            return _fail("disk_full", f"cannot write the output: {error.strerror}", 3, as_json=False)
         # A fault of the program must not look like "does not hold".
         traceback.print_exc()
         return _BUG
+
+
+def _let_go_of_output() -> None:
+    """Nothing more may be written when Python flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(code: str, message: str, exit_code: int, *, as_json: bool) -> int:
     """One clear line on stderr; programs that asked for JSON get an object on stdout as well."""
     if message:
         # Without arguments typer has shown the help, and says nothing more.
-        typer.echo(f"optout: {message}", err=True)
+        complain(message)
     if as_json:
         typer.echo(json.dumps({"error": {"code": code, "message": message}}))
     return exit_code

@@ -19,9 +19,11 @@ from optout.cli.common import (
     TrustOption,
     UseName,
     UseOption,
+    complain,
     make_question,
     print_json,
     print_table,
+    printable,
     public_keys,
 )
 from optout.errors import BadInput, UsageError
@@ -73,7 +75,7 @@ def check(
     ] = None,
     clip: Annotated[
         list[str] | None,
-        typer.Option("--clip", help="An embedding of a picture (oce1:…); may be repeated, of one model."),
+        typer.Option("--clip", help="An embedding of a picture (oce1:…); may be repeated."),
     ] = None,
     text: Annotated[
         list[str] | None, typer.Option("--text", help="A caption, looked through for names; may be repeated.")
@@ -183,7 +185,7 @@ def _answer(
     results = [{"item": item.shown, **answer} for item, answer in zip(items, answers, strict=True)]
     for item in items:
         if item.broken:
-            typer.echo(f"optout: {item.broken}", err=True)
+            complain(item.broken)
     use = question.use.label
     if as_json:
         print_json({"snapshot": opened.digest, "use": use, "results": results})
@@ -234,5 +236,4 @@ def _resemblance(reason: dict[str, Any]) -> str:
 
 
 def _printable(text: str) -> str:
-    """Text from outside must not steer the terminal."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)[:500]
+    return printable(text[:500])

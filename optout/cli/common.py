@@ -33,9 +33,11 @@ __all__ = [
     "TrustOption",
     "UseName",
     "UseOption",
+    "complain",
     "make_question",
     "print_json",
     "print_table",
+    "printable",
     "progress_bar",
     "public_keys",
 ]
@@ -138,6 +140,18 @@ def public_keys(paths: Sequence[Path] | None) -> "list[PublicKey]":
 def print_json(content: Any) -> None:
     """One JSON document on stdout, in ASCII, so that no terminal and no broken text can spoil it."""
     typer.echo(json.dumps(content, indent=2))
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Text from outside, such as the name of a file, must not steer the terminal; `keep` are let through."""
+    return "".join(
+        char if char.isprintable() or char in keep else "\N{REPLACEMENT CHARACTER}" for char in text
+    )
+
+
+def complain(sentence: str) -> None:
+    """One line on standard error; a list of faults has a line for each."""
+    typer.echo(f"optout: {printable(sentence, chr(10))}", err=True)
 
 
 def print_table(table: "Table") -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from optout.cli.common import JsonOption, print_json, progress_bar
+from optout.cli.common import JsonOption, complain, print_json, printable, progress_bar
 from optout.errors import BadInput
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _show(found: "Embedded", model: str, *, as_json: bool, errors_alone: bool) -
 
     path, outcome = str(found.path).encode(errors="replace").decode(), found.outcome
     if isinstance(outcome, BadInput):
-        typer.echo(f"optout: {outcome}", err=True)
+        complain(str(outcome))
     if errors_alone:
         return
     told: dict[str, Any]
@@ -89,7 +89,7 @@ def _show(found: "Embedded", model: str, *, as_json: bool, errors_alone: bool) -
     else:
         told = {"model": model, "clip": format_embedding(model, outcome)}
         if not as_json:
-            typer.echo(f"{path}\t{told['clip']}")
+            typer.echo(f"{printable(path)}\t{told['clip']}")
     if as_json:
         typer.echo(json.dumps({"path": path, **told}))
 

@@ -18,8 +18,10 @@ from optout.cli.common import (
     TrustOption,
     UseName,
     UseOption,
+    complain,
     make_question,
     print_json,
+    printable,
     progress_bar,
     public_keys,
 )
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from optout.filter import ShardsFailed
 
 __all__ = ["filter_command"]
+
+#: Of the items that cannot be judged so many are shown.
+_MOST_SHOWN = 20
 
 _COLUMNS, _WRITING, _RUNNING = "Columns", "Output", "Running"
 
@@ -218,13 +223,29 @@ def _show(summary: dict[str, Any]) -> None:
     typer.echo(f"errors   {summary['errors']:>14,}   {errors}".rstrip())
     if summary["flagged"]:
         typer.echo(f"flagged  {summary['flagged']:>14,}   by name, for review")
-    for sentence in summary["error_items"]:
-        typer.echo(f"         {sentence}")
+    if summary["unasked"]:
+        typer.echo(f"unasked  {max(summary['unasked'].values()):>14,}   {_unasked(summary['unasked'])}")
+    named = summary["error_items"]
+    for sentence in named[:_MOST_SHOWN]:
+        typer.echo(f"         {printable(sentence)}")
+    if len(named) > _MOST_SHOWN:
+        typer.echo("         … and more: --json names the first ones of every shard")
     typer.echo(f"speed    {summary['rows_per_s']:>14,}   rows a second")
     if summary["receipt"]:
         typer.echo(f"receipt  {summary['receipt']}  sha256 {summary['receipt_sha256']}")
     else:
         typer.echo("receipt  none: give --key to get one")
+
+
+def _unasked(counts: dict[str, int]) -> str:
+    """What was not compared with what, and why."""
+    from optout.filter.unasked import LACKS
+
+    kinds: dict[str, list[str]] = {}
+    for kind, count in counts.items():
+        kinds.setdefault(LACKS[kind], []).append(f"{count:,} by {kind}")
+    lacks = (f"{', '.join(counted)} (no {what} here)" for what, counted in kinds.items())
+    return f"not compared with claims: {', '.join(lacks)}"
 
 
 def _show_failures(failure: "ShardsFailed", *, as_json: bool) -> int:
@@ -235,6 +256,6 @@ def _show_failures(failure: "ShardsFailed", *, as_json: bool) -> int:
     done = summary["shards"] - len(summary["failed"])
     typer.echo(f"{done} of {summary['shards']} shards are done; these are not:", err=True)
     for failed in summary["failed"]:
-        typer.echo(f"  {failed['detail']}", err=True)
-    typer.echo(f"optout: {failure}", err=True)
+        typer.echo(f"  {printable(failed['detail'])}", err=True)
+    complain(str(failure))
     return failure.exit_code

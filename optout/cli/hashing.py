@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from optout.cli.common import JsonOption, progress_bar
+from optout.cli.common import JsonOption, complain, printable, progress_bar
 from optout.errors import BadInput
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _say_what_is_left_out(found: "Found") -> None:
     if not found.pictures:
         raise BadInput("there is no picture in what was given, going by the names", code="no_pictures")
     if found.passed_by:
-        typer.echo(f"optout: {found.passed_by:,} files not named like pictures were passed by", err=True)
+        complain(f"{found.passed_by:,} files not named like pictures were passed by")
 
 
 def _show(hashed: "Hashed", *, as_json: bool) -> int:
@@ -69,7 +69,7 @@ def _show(hashed: "Hashed", *, as_json: bool) -> int:
     exit_code, outcome = 0, hashed.outcome
     if isinstance(outcome, BadInput):
         exit_code = outcome.exit_code
-        typer.echo(f"optout: {outcome}", err=True)
+        complain(str(outcome))
     if as_json:
         typer.echo(json.dumps({"path": str(hashed.path), **_as_json(outcome)}))
     elif not isinstance(outcome, BadInput):
@@ -84,7 +84,7 @@ def _as_json(outcome: "Picture | BadInput") -> dict[str, Any]:
 
 
 def _show_picture(path: Path, picture: "Picture") -> None:
-    typer.echo(str(path).encode(errors="replace").decode())
+    typer.echo(printable(str(path)))
     typer.echo(f"  sha256       {picture.sha256}")
     typer.echo(f"  md5          {picture.md5}")
     for view in picture.views:

@@ -14,6 +14,7 @@ from optout.engine.items import ItemError, Items, Question
 from optout.engine.matches import Matches, Tier
 from optout.engine.pictures import first_of_each, nearest_first
 from optout.engine.weighing import weigh
+from optout.probes import Embeddings
 from optout.snapshot.embeddings import model_digest
 from optout.words import SelectorKind
 
@@ -41,9 +42,22 @@ def embedding_matches(
     Raises:
         BadInput: they are no array of vectors (`bad_embeddings`).
     """
-    held = items.embeddings
-    if held is None:
-        return []
+    found: list[Matches] = []
+    for held in items.embeddings:
+        found += _matches_of(snapshot, held, question, at, look_for, identified, error)
+    return [nearest_first(found)] if found else []
+
+
+def _matches_of(
+    snapshot: Snapshot,
+    held: Embeddings,
+    question: Question,
+    at: int,
+    look_for: Tier,
+    identified: Bools,
+    error: U8,
+) -> list[Matches]:
+    """What the embeddings by one model meet."""
     usable = check_vectors(held.vectors, "the items' embeddings")
     error[held.present & ~usable] = ItemError.EMBEDDING
     rows = np.flatnonzero(held.present & usable).astype(np.int32)
@@ -57,7 +71,7 @@ def embedding_matches(
             near = table.search(held.vectors[rows], least)
             near = near._replace(row=rows[near.row])
             found.append(_matches(segment, number, table, near, thresholds, question, at))
-    return [nearest_first(found)] if found else []
+    return found
 
 
 def _matches(

@@ -78,7 +78,7 @@ class Items:
             were downloaded, say) are given as well.
         phash, pdq: Arrow arrays of bare perceptual hashes, as the hexadecimal digits of their libraries.
         pictures: the hashes of the items' own pictures.
-        embeddings: the embeddings of the items' pictures.
+        embeddings: the embeddings of the items' pictures, one for each model; an item is in one at most.
         errors: uint8[n] of `ItemError`: what whoever prepared the items met, for example a broken picture.
         url_optional: whether an item may lack a URL.
     """
@@ -94,7 +94,7 @@ class Items:
     phash: Column = None
     pdq: Column = None
     pictures: PictureProbes | None = None
-    embeddings: Embeddings | None = None
+    embeddings: tuple[Embeddings, ...] = ()
     errors: U8 | None = None
 
     def with_fingerprints(self, texts: pa.Array | pa.ChunkedArray) -> Items:
@@ -107,7 +107,7 @@ class Items:
         errors[malformed] = ItemError.PICTURE
         return replace(self, pictures=pictures, errors=errors)
 
-    def with_embeddings(self, embeddings: Embeddings | None, malformed: npt.NDArray[np.bool_]) -> Items:
+    def with_embeddings(self, embeddings: tuple[Embeddings, ...], malformed: npt.NDArray[np.bool_]) -> Items:
         """These items with embeddings, and an error for those whose embedding is none."""
         errors = np.zeros(self.length, np.uint8) if self.errors is None else self.errors.copy()
         errors[malformed] = ItemError.EMBEDDING
@@ -123,17 +123,12 @@ class Items:
         """Rows `start` to `start + length` without copying."""
         rows = min(length, self.length - start)
         texts: dict[str, Any] = {name: _slice(getattr(self, name), start, rows) for name in TEXTS}
-        held = self.embeddings
         return replace(
             self,
             length=rows,
             **texts,
             pictures=None if self.pictures is None else self.pictures.part(start, rows),
-            embeddings=None
-            if held is None
-            else held._replace(
-                vectors=held.vectors[start : start + rows], present=held.present[start : start + rows]
-            ),
+            embeddings=tuple(held.part(start, rows) for held in self.embeddings),
             errors=None if self.errors is None else self.errors[start : start + rows],
         )
 

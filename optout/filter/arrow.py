@@ -1,6 +1,7 @@
 """Arrow files and streams, as Hugging Face's `datasets` keeps them: mapped, written as they were."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import pyarrow as pa
 from optout.errors import BadInput, UsageError
 from optout.filter.kinds import Job, Kind, Written, by_suffix
 from optout.filter.modes import Codec, DataFormat, MaskFormat, Mode
+from optout.filter.outputs import outputs_of
 from optout.filter.parquet import BATCH_BYTES, BATCH_ROWS, without_views
+from optout.filter.saved_dataset import described_by, only_listed, rewritten
 from optout.filter.settings import Settings
 from optout.filter.source import Shard
-from optout.filter.table import write_table
+from optout.filter.table import Filled, fill_table, write_table
 
 __all__ = ["KIND", "ArrowSource"]
 
@@ -128,7 +131,18 @@ def _output_name(name: str, settings: Settings) -> str:
 
 
 def _write(job: Job) -> Written:
-    return write_table(job, ArrowSource)
+    if job.settings.mode is Mode.MASK or not job.shard.also:
+        return write_table(job, ArrowSource)
+    with ArrowSource(job.shard.path, job.name) as source, outputs_of(job) as outputs:
+        filled: Filled = outputs.write(job.output, partial(fill_table, job, source))
+        for name, path in job.shard.inputs.items():
+            if path != job.shard.path:
+                outputs.write_bytes(name, rewritten(job, path, name))
+        return Written(filled.counts, outputs.appear(), filled.named)
+
+
+def _shards(files: list[Path], root: Path) -> list[Path]:
+    return only_listed(by_suffix(DataFormat.ARROW)(files, root))
 
 
 def _rows(shard: Shard) -> int | None:
@@ -140,8 +154,8 @@ def _rows(shard: Shard) -> int | None:
 
 
 KIND = Kind(
-    shards=by_suffix(DataFormat.ARROW),
-    companions=lambda path, root: [],
+    shards=_shards,
+    companions=described_by,
     output=_output_name,
     write=_write,
     rows=_rows,

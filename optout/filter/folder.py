@@ -35,7 +35,15 @@ def _shards(files: list[Path], root: Path) -> list[Path]:
     described = {path.parent for path in files if is_metadata(path)}
     folders = {path.parent for path in files if is_picture(path.name)}
     tops = {_top(folder, described, root) for folder in folders}
-    return sorted(tops)
+    return sorted(tops | _empty(files)) if tops else []
+
+
+def _empty(files: list[Path]) -> set[Path]:
+    """Folders into which img2dataset could download nothing, or of which nothing was kept: metadata alone."""
+    there, filled = set(files), {path.parent for path in files}
+    tables = (path for path in files if path.with_name(f"{path.stem}_stats.json") in there)
+    beside = (path.with_suffix("") for path in tables if path.suffix == ".parquet")
+    return {folder for folder in beside if folder.is_dir() and folder not in filled}
 
 
 def _top(folder: Path, described: set[Path], root: Path) -> Path:

@@ -2,7 +2,7 @@
 
 Beside the output `a.parquet` stands `.a.parquet.done.json`, written last, and `.a.parquet.domains.arrow` with
 the domains of the rows kept. Hidden files, because Parquet readers given the directory pass them by. While
-several files of one shard are given their names, `.a.tar.begun.json` lists them.
+the files of a shard are given their names, and until the marker stands, `.a.tar.begun.json` lists them.
 """
 
 import json
@@ -45,9 +45,25 @@ def _begun_of(output: Path) -> Path:
 
 
 def begin(output: Path, names: Iterable[str]) -> None:
-    """Note that files are about to get these names (relative to the output directory), for `begun_files`."""
-    content = json.dumps(sorted(names))
-    write_atomic(_begun_of(output), lambda part: part.write_text(content, encoding="utf-8"))
+    """Note that files are about to get these names (relative to the output directory), for `begun_files`.
+
+    Where that is the output alone nothing waits for the disk: a note that was lost half-way still says that
+    the file beside it is of a filter run.
+    """
+    listed = sorted(names)
+    content = json.dumps(listed)
+    if len(listed) == 1:
+        _write_note(_begun_of(output), content)
+    else:
+        write_atomic(_begun_of(output), lambda part: part.write_text(content, encoding="utf-8"))
+
+
+def _write_note(path: Path, content: str) -> None:
+    try:
+        path.write_text(content, encoding="utf-8")
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def begun_files(output: Path) -> list[str]:

@@ -62,12 +62,11 @@ class Outputs:
 
     def appear(self) -> dict[str, str]:
         """Give all files their names; returns the SHA-256 of each, "" where none is asked for."""
-        if len(self._parts) != 1 or self._job.output not in self._parts:
-            begin(self._job.out, self._parts)
         if self._waits:
             os.sync()
         places = {name: self._job.place(name) for name in self._parts}
         try:
+            begin(self._job.out, self._parts)
             for name, part in self._parts.items():
                 part.replace(places[name])
             for folder in {place.parent for place in places.values()}:

@@ -18,7 +18,7 @@ from optout.filter.results import ShardResult
 from optout.filter.settings import Settings
 from optout.filter.shard import filter_shard
 from optout.filter.source import Shard
-from optout.processes import follow_parent
+from optout.processes import follow_parent, quiet_pillow
 from optout.snapshot import Snapshot, open_snapshot
 
 __all__ = ["Failure", "Task", "run_tasks"]
@@ -145,6 +145,7 @@ _workers: list[_Worker] = []
 
 def _start_worker(work: _Work, rows: "Queue[int]") -> None:
     follow_parent()
+    quiet_pillow()
     pa.set_cpu_count(1)
     _workers.append(_Worker(work._replace(snapshot=open_snapshot(Path(str(work.snapshot)))), rows))
 

@@ -30,6 +30,7 @@ class Counts:
         reasons: rows left out, by the kind of selector that decided.
         error_reasons: rows that cannot be judged, by why.
         outcomes: all rows, by outcome.
+        unasked: rows not compared with claims by a kind of selector, for lack of what to compare, by kind.
     """
 
     rows: int = 0
@@ -40,6 +41,7 @@ class Counts:
     reasons: dict[str, int] = field(default_factory=dict)
     error_reasons: dict[str, int] = field(default_factory=dict)
     outcomes: dict[str, int] = field(default_factory=dict)
+    unasked: dict[str, int] = field(default_factory=dict)
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(**{name: _plus(value, getattr(other, name)) for name, value in asdict(self).items()})

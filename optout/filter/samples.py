@@ -19,6 +19,7 @@ from optout.filter.kinds import Job
 from optout.filter.results import MOST_NAMED, Counts
 from optout.filter.settings import ColumnNames
 from optout.filter.sinks import Judged
+from optout.filter.unasked import unasked
 from optout.probes import PictureProbes
 from optout.words import Outcome
 
@@ -163,8 +164,16 @@ def judge_samples(job: Job, samples: Sequence[Sample]) -> Answers:
             named += list(_sentences(job, part, seen, judged.verdicts))
         if job.progress is not None:
             job.progress(len(part))
+    counts += unasked(job, _roles(samples), counts.rows)
     keep = np.concatenate([np.empty(0, np.bool_), *(judged.keep for judged in batches)])
     return Answers(batches, keep, counts, tuple(named[:MOST_NAMED]))
+
+
+def _roles(samples: Sequence[Sample]) -> set[str]:
+    """What some sample has to be compared with claims."""
+    stated = {role for role in ROLES if any(getattr(sample, role) is not None for sample in samples)}
+    looks = any(content.picture for sample in samples for content in sample.contents)
+    return stated | {"image"} if looks else stated
 
 
 def _look(job: Job, samples: Sequence[Sample]) -> list[list[Seen]]:

@@ -92,6 +92,8 @@ def find_shards(source: str | Path, out: Path, kind: DataFormat | None = None) -
     if path.is_file():
         shards = [shard_at(path, None, kind)]
     elif path.is_dir():
+        if path.resolve().is_relative_to(out.resolve()):
+            raise UsageError(f"{path} lies in the output; choose another --out", code="in_place")
         shards = _of_one_kind(_below(path), path, out, (kind,) if kind else _FIRST)
     elif glob.has_magic(text):
         shards = _of_one_kind(*_matching(text), out, (kind,) if kind else _FILES)

@@ -13,6 +13,7 @@ from optout.filter.atomic import sha256_of, write_atomic
 from optout.filter.columns import Found, find_columns
 from optout.filter.counting import count_rows
 from optout.filter.kinds import Job, Kind, Written, by_suffix
+from optout.filter.marker import begin
 from optout.filter.modes import DataFormat, MaskFormat, Mode
 from optout.filter.parquet import Source
 from optout.filter.results import MOST_NAMED, Counts
@@ -21,6 +22,7 @@ from optout.filter.sinks import Judged, Sink, columns_read, make_sink
 from optout.filter.source import Shard
 from optout.filter.table_items import RowVectors, judge_rows, looks_at_pictures
 from optout.filter.table_source import RowSource
+from optout.filter.unasked import ROLES, unasked
 
 if TYPE_CHECKING:
     # That kind of table is written by this module.
@@ -49,6 +51,7 @@ def write_table(job: Job, open_source: "Callable[[Path, str], Source | ArrowSour
     def fill(part: Path) -> tuple[Filled, str]:
         with open_source(job.shard.path, job.name) as source:
             filled = fill_table(job, source, part)
+        begin(job.out, [job.output])
         return filled, sha256_of(part) if job.prove else ""
 
     filled, digest = write_atomic(job.out, fill)
@@ -86,6 +89,10 @@ def _fill(job: Job, source: RowSource, found: Found, sink: Sink, vectors: RowVec
             job.domains.add(judged.batch.column(found.url), judged.keep)
         if job.progress is not None:
             job.progress(judged.batch.num_rows)
+    roles = [
+        role for role in ROLES if getattr(found, role) is not None and (vectors is None or role != "image")
+    ]
+    counts += unasked(job, roles, counts.rows, vectors=vectors is not None and vectors.model is not None)
     return Filled(counts, np.concatenate(keep), tuple(named[:MOST_NAMED]))
 
 
@@ -98,8 +105,8 @@ def _judged(
     keeps, first = job.settings.keeps, 0
     for group in range(source.groups):
         for batch in source.batches(group, columns):
-            verdicts, broken = judge_rows(job, batch, found, first, names=names, vectors=vectors)
-            named += broken[: MOST_NAMED - len(named)]
+            verdicts, sentences = judge_rows(job, batch, found, first, names=names, vectors=vectors)
+            named += sentences[: MOST_NAMED - len(named)]
             yield Judged(batch, first, verdicts, keeps[verdicts.outcome])
             first += batch.num_rows
         sink.end_group()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,9 @@ from optout.errors import BadInput, OptoutError
 from optout.filter.columns import Found
 from optout.filter.contents import Content, Seen, look_at_all, wanted_by
 from optout.filter.kinds import Job
+from optout.filter.results import MOST_NAMED
 from optout.probes import Embeddings, PictureProbes
+from optout.words import Outcome
 
 __all__ = ["Asked", "RowVectors", "judge_rows", "looks_at_pictures"]
 
@@ -41,14 +44,14 @@ class RowVectors(NamedTuple):
         if self.model is None:
             return {"errors": errors}
         vectors = np.asarray(self.vectors[part], np.float16)
-        return {"errors": errors, "embeddings": Embeddings(self.model, vectors, self.usable[part])}
+        return {"errors": errors, "embeddings": (Embeddings(self.model, vectors, self.usable[part]),)}
 
 
 class Asked(NamedTuple):
-    """The answers about the rows of a batch, and sentences about pictures that cannot be judged."""
+    """The answers about the rows of a batch, and sentences about the first ones that cannot be judged."""
 
     verdicts: Verdicts
-    broken: list[str]
+    named: list[str]
 
 
 def judge_rows(
@@ -82,7 +85,16 @@ def judge_rows(
         verdicts = job.snapshot.judge(Items(batch.num_rows, **columns, **pictures), job.question)
     except OptoutError as error:
         raise BadInput(f"{job.name}: {error}", code=error.code) from error
-    return Asked(verdicts, [f"{job.name}: {one.broken}" for one in seen if one is not None and one.broken])
+    return Asked(verdicts, list(islice(_sentences(job, verdicts, seen, first), MOST_NAMED)))
+
+
+def _sentences(job: Job, verdicts: Verdicts, seen: list[Seen | None], first: int) -> Iterator[str]:
+    """Of each row that cannot be judged, which it is and why."""
+    for row in np.flatnonzero(verdicts.outcome == Outcome.ERROR).tolist():
+        one = seen[row] if seen else None
+        broken = one.broken if one else ""
+        label = ItemError(int(verdicts.error[row])).label
+        yield f"{job.name}: {broken or f'row {first + row} cannot be judged: {label}'}"
 
 
 def looks_at_pictures(job: Job, found: Found) -> bool:

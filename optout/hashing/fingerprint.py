@@ -34,7 +34,8 @@ class View(NamedTuple):
     """One view of a picture.
 
     Attributes:
-        name: `whole`, `centre` (the centre square) or `stripped` (without uniform borders).
+        name: `whole`, `centre` (the centre square; of what borders enclose, where they make the picture
+            square) or `stripped` (without uniform borders).
         phash: 64 bits as 16 hexadecimal digits, as `imagehash.phash` prints them.
         pdq: 256 bits as 64 hexadecimal digits, first bit first.
         quality: PDQ's quality, 0 to 100; under 50 the hash is no evidence.

@@ -20,21 +20,30 @@ def boxes(luma: Pixels) -> dict[str, Box]:
     """Top, left, height and width of every view that differs from those before it.
 
     A border is what has, from an edge inwards, the luma of its first pixel; each edge has its own, and
-    borders within borders go as well. Where less than 16 pixels would be left, there is no border.
+    borders within borders go as well. Where less than 16 pixels would be left, there is no border. The centre
+    of a picture that is square is the centre square of what its borders enclose: what was padded to a square
+    still has the centre that it had before.
 
     Args:
         luma: uint8[rows, columns], C order.
     """
-    rows, columns = luma.shape
-    side = min(rows, columns)
-    views: dict[str, Box] = {"whole": (0, 0, rows, columns)}
-    for name, box in (
-        ("centre", ((rows - side) // 2, (columns - side) // 2, side, side)),
-        ("stripped", _strip(luma)),
-    ):
+    whole: Box = (0, 0, *luma.shape)
+    stripped = _strip(luma)
+    centre = _centre(whole)
+    if centre == whole and _centre(stripped) != stripped:
+        centre = _centre(stripped)
+    views = {"whole": whole}
+    for name, box in (("centre", centre), ("stripped", stripped)):
         if box not in views.values():
             views[name] = box
     return views
+
+
+def _centre(box: Box) -> Box:
+    """The largest square in the middle of a box."""
+    top, left, rows, columns = box
+    side = min(rows, columns)
+    return top + (rows - side) // 2, left + (columns - side) // 2, side, side
 
 
 def _strip(luma: Pixels) -> Box:

@@ -59,7 +59,7 @@ def items_of(items: Sequence[Mapping[str, Any]]) -> engine.Items:
 
     Raises:
         BadInput: an item has a field that is not known or not text (`bad_item`); its number is named. Or
-            the embeddings are of several models (`several_models`).
+            there are embeddings by too many models (`several_models`).
     """
     for number, item in enumerate(items):
         for field, value in item.items():
@@ -72,7 +72,7 @@ def items_of(items: Sequence[Mapping[str, Any]]) -> engine.Items:
                 field == "picture" and isinstance(value, PictureProbes)
             ):
                 raise BadInput(f"item {number}: {field} is {type(value).__name__}, not text", code="bad_item")
-    columns = {field: _text_column([item.get(field) for item in items]) for field in _TEXTS}
+    columns: dict[str, Any] = {field: _text_column([item.get(field) for item in items]) for field in _TEXTS}
     asked = engine.Items(len(items), **columns, url_optional=True)
     if any(item.get("clip") is not None for item in items):
         asked = asked.with_embeddings(*read_embeddings([item.get("clip") for item in items]))

@@ -21,6 +21,7 @@ from optout.errors import BadInput, DoesNotHold, InvalidSelector
 from optout.probes import Embeddings
 
 __all__ = [
+    "MOST_MODELS",
     "EmbeddingCollector",
     "embedding_faults",
     "embedding_schema",
@@ -34,6 +35,9 @@ __all__ = [
 
 U32 = npt.NDArray[np.uint32]
 F16 = npt.NDArray[np.float16]
+
+#: By how many models the items of one question may have embeddings.
+MOST_MODELS = 8
 
 _STEM = re.compile(r"clip\.[0-9a-f]{16}")
 #: The schema of each file of a model, by what follows `clip.<digest>` in its name.
@@ -181,26 +185,35 @@ def thresholds_of(records: Sequence[Mapping[str, Any]]) -> dict[str, Thresholds]
     return found
 
 
-def read_embeddings(texts: Sequence[str | None]) -> tuple[Embeddings | None, npt.NDArray[np.bool_]]:
-    """The embeddings of items, None where an item has none, and bool[n]: which texts are none.
+def read_embeddings(
+    texts: Sequence[str | None],
+) -> tuple[tuple[Embeddings, ...], npt.NDArray[np.bool_]]:
+    """The embeddings of items by each model, None where an item has none, and bool[n]: which texts are none.
 
     Raises:
-        BadInput: they are of several models, or of several dimensions (`several_models`).
+        BadInput: they are by more than `MOST_MODELS` models, each of which takes memory (`several_models`).
     """
     malformed = np.zeros(len(texts), np.bool_)
-    found = {}
+    found: dict[tuple[str, int], dict[int, npt.NDArray[np.float16]]] = {}
     for row, text in enumerate(texts):
         if text is not None:
             try:
-                found[row] = parse_embedding(text)
+                value = parse_embedding(text)
             except InvalidSelector:
                 malformed[row] = True
-    if not found:
-        return None, malformed
-    if len({(value.model, len(value.vector)) for value in found.values()}) > 1:
-        raise BadInput("ask about the embeddings of one model at a time", code="several_models")
-    first = next(iter(found.values()))
-    vectors, present = np.zeros((len(texts), len(first.vector)), np.float16), np.zeros(len(texts), np.bool_)
-    for row, value in found.items():
-        vectors[row], present[row] = value.vector, True
-    return Embeddings(first.model, vectors, present), malformed
+            else:
+                found.setdefault((value.model, len(value.vector)), {})[row] = value.vector
+    if len(found) > MOST_MODELS:
+        raise BadInput(
+            f"ask about embeddings by {MOST_MODELS} models at a time, not {len(found)}", code="several_models"
+        )
+    return tuple(_embeddings(len(texts), *model, held) for model, held in found.items()), malformed
+
+
+def _embeddings(
+    items: int, model: str, dimension: int, held: Mapping[int, npt.NDArray[np.float16]]
+) -> Embeddings:
+    vectors, present = np.zeros((items, dimension), np.float16), np.zeros(items, np.bool_)
+    for row, vector in held.items():
+        vectors[row], present[row] = vector, True
+    return Embeddings(model, vectors, present)

@@ -112,7 +112,8 @@ class _Texts:
             exact = match.exact
             return [pdq_text(self._items, self._rows[at], match.key) if exact else f"{match.key:016x}"]
         if match.kind is SelectorKind.CLIP:
-            return ["" if self._items.embeddings is None else self._items.embeddings.model]
+            row = self._rows[at]
+            return [held.model for held in self._items.embeddings if held.present[row]]
         if match.kind in CONTENT_KINDS:
             return [(self._digest[match.kind][at] or b"").decode().lower()]
         if match.kind is SelectorKind.NAME:

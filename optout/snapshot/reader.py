@@ -123,7 +123,7 @@ class Snapshot:
 
         Args:
             items: each with some of `url`, `text` (the caption), `sha256`, `md5`, `picture` (a fingerprint,
-                or the `PictureProbes` of `hash_probes`), `clip` (an embedding, of one model for all items),
+                or the `PictureProbes` of `hash_probes`), `clip` (an embedding, by whatever model),
                 and the bare hashes `phash` and `pdq`.
             question: what is asked.
 
@@ -134,7 +134,7 @@ class Snapshot:
 
         Raises:
             BadInput: an item has a field that is not known or not text (`bad_item`); its number is named. Or
-                the embeddings are of several models (`several_models`).
+                there are embeddings by too many models (`several_models`).
         """
         return check.check_items(self, items, question)
 

@@ -23,7 +23,8 @@ from registry import storage
 from registry.loading import RETRYABLE
 from registry.locks import EMBEDDING, session_lock
 from registry.models import Claim, ClipModel, Upload, selector_digest
-from registry.services.claims import add_selectors, lock_claim
+from registry.services import flood
+from registry.services.claims import add_selectors, hold_for_flood, lock_claim
 from registry.services.events import waits
 from registry.services.pictures import clear_stored
 
@@ -165,6 +166,7 @@ def _vectors(model: EmbeddingModel, squares: Pixels) -> list[F16 | None]:
 
 def _record(upload: Upload, value: str) -> None:
     """Selector, event and state in one transaction, once; then the picture is no longer needed."""
+    flooding = flood.reason_of([(SelectorKind.CLIP, value)], upload.party)
     with waits(), transaction.atomic():
         claim = lock_claim(upload)
         current = Upload.objects.select_for_update().get(pk=upload.pk)
@@ -174,6 +176,8 @@ def _record(upload: Upload, value: str) -> None:
             current.embedding = Upload.Embedding.NONE
         else:
             add_selectors(current, claim, [(SelectorKind.CLIP, value)], application="embedding")
+            if flooding:
+                hold_for_flood(claim, flooding)
             current.embedding, current.clip_digest = Upload.Embedding.DONE, selector_digest(value)
         current.save(update_fields=["embedding", "clip_digest"])
         if not current.keep:

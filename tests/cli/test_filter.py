@@ -237,3 +237,30 @@ def test_nothing_to_filter(optout_filter: Command, tmp_path: Path) -> None:
     assert optout_filter(tmp_path / "missing.parquet", tmp_path / "out").code == 3
     assert optout_filter(tmp_path / "empty", tmp_path / "out").json["error"]["code"] == "no_shards"
     assert optout_filter("s3://bucket/x", tmp_path / "out").code == 2
+
+
+def test_rows_that_cannot_be_judged_are_named(
+    optout: Command, optout_filter: Command, home: Home, rows: Path, tmp_path: Path
+) -> None:
+    assert optout_filter(rows, tmp_path / "out").json["error_items"] == [
+        "rows.parquet: row 5 cannot be judged: scheme",
+        "rows.parquet: row 6 cannot be judged: null",
+    ]
+    for name in ("a", "b"):
+        write_rows(tmp_path / "in" / f"{name}.parquet", ["javascript:1"] * 30)
+    command = ("filter", tmp_path / "in", "--snapshot", home.snapshot, "--out", tmp_path / "many")
+    assert len(optout(*command, "--json").json["error_items"]) == 40
+    said = optout(*command).out
+    assert (said.count("cannot be judged"), "and more" in said) == (20, True)
+
+
+@pytest.mark.parametrize("out", [".", ".."])
+def test_a_source_in_the_output_is_said_to_be_there(
+    optout_filter: Command, rows: Path, tmp_path: Path, out: str
+) -> None:
+    source = rows.parent / "in"
+    source.mkdir()
+    rows.rename(source / rows.name)
+    ran = optout_filter(source, source / out)
+    assert (ran.code, ran.json["error"]["code"]) == (2, "in_place")
+    assert "choose another --out" in ran.err

@@ -103,6 +103,7 @@ def test_pictures_that_cannot_be_judged(go: Command, tmp_path: Path) -> None:
     assert [sentence.split(" is ")[0] for sentence in ran.json["error_items"]] == [
         "rows.parquet: the picture of row 0",
         "rows.parquet: the picture of row 2 lies elsewhere: only its path",
+        "rows.parquet: row 3 cannot be judged: null",
         "rows.parquet: the picture of row 4",
     ]
 

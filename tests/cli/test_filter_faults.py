@@ -3,7 +3,6 @@
 import resource
 import signal
 import sys
-import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.cli.command_support import URLS, Home, finish, start
+from tests.cli.killing import killed_at
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +21,7 @@ def visible(folder: Path) -> list[str]:
 
 @pytest.fixture
 def many(tmp_path: Path) -> Path:
-    """Two shards that take a second or two each, in small row groups."""
+    """Two shards of small row groups."""
     urls = [f"https://host{number % 977}.example/{number}/picture.jpg" for number in range(30_000)]
     table = pa.table({"URL": urls, "number": range(len(urls))})
     (tmp_path / "in").mkdir()
@@ -36,14 +36,9 @@ def command(home: Home, source: Path, out: Path, *more: object) -> list[object]:
 
 def test_killed_run_leaves_no_half_file_and_goes_on(home: Home, many: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    process = start(*command(home, many, out, "--processes", 1))
-    # The second shard is being written, so the first is finished.
     part = out / ".b.parquet.part"
-    until = time.monotonic() + 60
-    while not part.exists() and process.poll() is None and time.monotonic() < until:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    finish(process)
+    killed = finish(start(*command(home, many, out, "--processes", 1), command=killed_at("b.parquet")))
+    assert killed.code == -signal.SIGKILL
     assert part.exists()
     assert visible(out) == ["a.parquet"]
     assert pq.read_table(out / "a.parquet").num_rows == 30_000

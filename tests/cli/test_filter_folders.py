@@ -145,6 +145,25 @@ def test_what_img2dataset_writes_as_files(optout_filter: Command, tmp_path: Path
     assert stats == {"count": 2, "successes": 1}
 
 
+def test_folders_into_which_nothing_was_downloaded(optout_filter: Command, tmp_path: Path) -> None:
+    source = lay(tmp_path / "in", ["00000/000000000.jpg"])
+    (source / "00001").mkdir()
+    for name, key, status in (
+        ("00000", "000000000", "success"),
+        ("00001", "000010000", "failed_to_download"),
+    ):
+        columns = {"url": [f"https://denied.example/{key}"], "key": [key], "status": [status]}
+        pq.write_table(pa.table(columns), source / f"{name}.parquet")
+        (source / f"{name}_stats.json").write_text(json.dumps({"count": 1, "successes": name == "00000"}))
+    ran = optout_filter(source, tmp_path / "out")
+    assert (ran.code, ran.json["shards"], ran.json["rows"]) == (0, 2, 1), ran.err
+    assert pq.read_table(tmp_path / "out" / "00001.parquet").num_rows == 1
+    # Nothing is left in either folder, and a newer snapshot is asked about what was kept.
+    lay(tmp_path / "out", ["00002/000020000.jpg"])
+    again = optout_filter(tmp_path / "out", tmp_path / "again")
+    assert (again.code, again.json["shards"]) == (0, 3), again.err
+
+
 def test_annotate_and_mask(optout_filter: Command, tmp_path: Path) -> None:
     source = lay(tmp_path / "in", list(ROWS))
     write_csv(source / "metadata.csv")

@@ -1,5 +1,6 @@
 """A disk that is full in the middle of things: said with the name of the file, and nothing half is left."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.cli.command_support import COMMAND, Home, Ran, finish, start, write_claims
+from tests.cli.tar_support import sample, write_tar
+from tests.cli.test_filter_embeddings import lay as lay_embeddings
+from tests.cli.test_filter_folders import lay as lay_pictures
 from tests.small_disk import SmallDisk, small_disk
 
 pytestmark = pytest.mark.slow
@@ -71,6 +75,51 @@ def test_a_run_goes_on_once_there_is_room(home: Home, tmp_path: Path) -> None:
         disk.grow(4 * size)
         again = run(disk, *command)
         assert (again.code, again.json["resumed"], again.json["rows"]) == (0, 1, 2 * ROWS), again.err
+        assert run(disk, "verify", disk.place / "out" / "receipt.json", "--trust", home.public).code == 0
+
+
+def tar_of_pictures(folder: Path) -> None:
+    samples = {f"{n:09d}": sample(n, f"https://fine.example/{n}.jpg") for n in range(300)}
+    for name in ("00000", "00001"):
+        write_tar(folder / f"{name}.tar", samples)
+
+
+def folders_of_pictures(folder: Path) -> None:
+    lay_pictures(folder, [f"{name}/{n}.jpg" for name in ("00000", "00001") for n in range(300)])
+
+
+def embedding_shards(folder: Path) -> None:
+    for number in ("0", "1"):
+        lay_embeddings(folder, number=number, padded=number)
+
+
+@pytest.mark.parametrize(
+    ("lay", "second"),
+    [
+        (tar_of_pictures, "00001.tar"),
+        (folders_of_pictures, "00001/"),
+        (embedding_shards, "_1.npy"),
+    ],
+    ids=["tars", "folders", "embeddings"],
+)
+@pytest.mark.parametrize("mode", ["drop", "annotate"])
+def test_no_kind_of_data_leaves_half_a_shard(
+    home: Home, tmp_path: Path, lay: Callable[[Path], None], second: str, mode: str
+) -> None:
+    source = tmp_path / "in"
+    lay(source)
+    # As a file system counts it, in whole pages: room for one of the two shards, and some of the other.
+    size = sum(-(-path.stat().st_size // 4096) * 4 for path in source.rglob("*") if path.is_file())
+    with small_disk(tmp_path / "disk", size * 3 // 4) as disk:
+        command = filtering(home, source, disk.place / "out", "--mode", mode)
+        full = run(disk, *command)
+        assert (full.code, full.json["error"]["code"]) == (3, "disk_full"), full.err
+        assert f"cannot write {disk.place}" in full.err
+        assert second in full.err.split(": ")[1]
+        assert not [name for name in disk.left() if name.endswith((".part", "receipt.json"))]
+        disk.grow(4 * size)
+        again = run(disk, *command)
+        assert (again.code, again.json["resumed"]) == (0, 1), again.err
         assert run(disk, "verify", disk.place / "out" / "receipt.json", "--trust", home.public).code == 0
 
 

@@ -83,7 +83,7 @@ def test_a_folder_without_pictures_is_a_mistake(optout: Command, tmp_path: Path)
 def test_a_name_that_is_no_text_is_hashed_and_shown(optout: Command, tmp_path: Path) -> None:
     path = Path(os.fsdecode(bytes(tmp_path) + b"/\xff.jpg"))
     shutil.copy(JPEGS[0], path)
-    assert "?.jpg" in optout("hash", path).out
+    assert "\N{REPLACEMENT CHARACTER}.jpg" in optout("hash", path).out
     path.write_bytes(b"broken")
     ran = optout("hash", path, "--json")
     assert "?.jpg" in ran.err
@@ -145,3 +145,43 @@ def _read(terminal: int) -> bytes:
         return os.read(terminal, 4096)
     except OSError:
         return b""
+
+
+def test_names_do_not_steer_the_terminal(optout: Command, tmp_path: Path) -> None:
+    bad = tmp_path / "in"
+    bad.mkdir()
+    shutil.copy(JPEGS[0], bad / "fine\x1b[31m.jpg")
+    (bad / "broken\x1b[2J\r.jpg").write_bytes(b"none")
+    ran = optout("hash", bad)
+    assert ran.code == 3
+    assert not {"\x1b", "\r"} & set(ran.out + ran.err)
+    assert ("fine" in ran.out, "broken" in ran.err) == (True, True)
+    assert lines_of(optout("hash", bad, "--json"))[1]["path"] == str(bad / "fine\x1b[31m.jpg")
+
+
+def test_photographs_that_are_not_read_are_named(optout: Command, folder: Path) -> None:
+    (folder / "phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 99)
+    ran = optout("hash", folder)
+    assert ran.code == 3
+    assert "phone.HEIC is not a picture that can be decoded: it is HEIC" in ran.err
+
+
+def test_pillow_says_nothing_beside_the_errors(tmp_path: Path) -> None:
+    (tmp_path / "cut.tif").write_bytes(b"II*\0\x08\0\0\0\xff\xff" + b"\0" * 10)
+    ran = finish(start("hash", tmp_path / "cut.tif"))
+    assert (ran.code, ran.err.count("\n")) == (3, 1), ran.err
+
+
+def test_a_full_disk_behind_standard_output_is_said(tmp_path: Path) -> None:
+    shutil.copy(JPEGS[0], tmp_path / "a.jpg")
+    for more in ((), ("--json",)):
+        with Path("/dev/full").open("w") as full:
+            ran = finish(start("hash", tmp_path / "a.jpg", *more, stdout=full))
+        assert (ran.code, ran.err) == (3, "optout: cannot write the output: No space left on device\n")
+
+
+def test_a_terminal_without_the_letters_of_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    shutil.copy(JPEGS[0], tmp_path / "\N{CJK UNIFIED IDEOGRAPH-4E2D}.jpg")
+    ran = finish(start("hash", tmp_path))
+    assert (ran.code, "?.jpg" in ran.out) == (0, True), ran.err

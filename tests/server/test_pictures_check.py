@@ -111,14 +111,15 @@ def test_hashes_in_json_and_in_arrow_are_answered_alike(claim: Claim) -> None:
     assert [one["outcome"] for one in answers(response)] == [one["outcome"] for one in found]
 
 
-def test_embeddings_are_asked_about_one_model_at_a_time() -> None:
+def test_embeddings_are_by_whatever_models_but_not_by_any_number_of_them() -> None:
     vector = np.zeros(64)
     vector[0] = 1
-    values = [format_embedding(f"{model}@1", vector) for model in ("one", "other")]
+    values = [format_embedding(f"{model}@1", vector) for model in range(9)]
     who = caller()
-    found = answers(who.post("check", {"items": [{"clip": values[0]}, {"clip": "oce1:nonsense"}]}))
-    assert [one["outcome"] for one in found] == ["unreserved", "error"]
-    assert found[1]["error"]["code"] == "embedding"
+    items = [{"clip": value} for value in ("oce1:nonsense", *values[:8])]
+    found = answers(who.post("check", {"items": items}))
+    assert [one["outcome"] for one in found] == ["error", *["unreserved"] * 8]
+    assert found[0]["error"]["code"] == "embedding"
     refused = problem(who.post("check", {"items": [{"clip": value} for value in values]}), 400, "invalid")
     assert "clip" in refused["fields"]
 

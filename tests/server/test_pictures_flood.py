@@ -21,6 +21,7 @@ from registry.services.pictures import SentPicture, claim_with_pictures
 from registry.stream import stream_claims
 from tests.server.parties import person, platform
 from tests.server.pictures import jpeg
+from tests.unit.picture_support import embedding
 
 pytestmark = pytest.mark.django_db
 
@@ -125,3 +126,17 @@ def test_rows_of_an_import_are_guarded_one_by_one(sample: Path) -> None:
     assert dict(Claim.objects.values_list("ref", "hold")) == {"floods": "flood", "own": ""}
     assert ClaimEvent.objects.filter(type="held").count() == 1
     assert spoken() == {SelectorKind.URL, SelectorKind.PICTURE}
+
+
+def test_an_embedding_that_resembles_too_much_is_held(anna: Actor, sample: Path) -> None:
+    unrelated = [embedding(number) for number in range(1, 300)] + [embedding(0, near=0.1)] * 3
+    sample.write_text("\n".join([sample.read_text(), *unrelated]))
+    holds = {
+        value: register_claim(
+            acting=anna, decision=Decision.DENY, uses=Use.TDM, selectors=[(SelectorKind.CLIP, value)]
+        )
+        for value in (embedding(0), embedding(400), embedding(0, model="ViT-L/14@0123456789abcdef"))
+    }
+    assert [claim.hold for claim in holds.values()] == ["flood", "", ""]
+    assert "embeddings resembles 1.0% of 302 unrelated pictures" in holds[embedding(0)].hold_reason
+    assert spoken() == {SelectorKind.CLIP}

@@ -13,7 +13,7 @@ from optout.words import Decision, SelectorKind, Use
 from registry import live
 from registry.services.claims import withdraw_claim
 from tests.server.parties import claim_by, person
-from tests.server.portal import text_of
+from tests.server.portal import signed_in, text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -141,8 +141,8 @@ def test_what_is_known_is_answered_while_the_database_is_away() -> None:
 
 
 def test_pages_that_need_the_records_say_when_to_come_back() -> None:
-    client = Client(raise_request_exception=False)
-    client.force_login(person().user)
+    client = signed_in(person())
+    client.raise_request_exception = False
     response = without_database(path="/claims/", client=client)
     assert (response.status_code, response.headers["Retry-After"]) == (503, "30")
     assert "Please try again in a minute." in text_of(response)

@@ -113,7 +113,7 @@ def test_columns_of_embeddings_are_judged_with_gaps_and_faults(snapshot: Snapsho
     vectors[2] = parse_embedding(at_cosine(0.95)).vector
     vectors[3] = np.nan
     held = Embeddings(CLIP, vectors, np.array([False, True, True, True, True]))
-    verdicts = snapshot.judge(Items(5, embeddings=held), TRAIN)
+    verdicts = snapshot.judge(Items(5, embeddings=(held,)), TRAIN)
     assert verdicts.outcome.tolist() == [
         Outcome.ERROR,
         Outcome.DENIED,
@@ -121,7 +121,7 @@ def test_columns_of_embeddings_are_judged_with_gaps_and_faults(snapshot: Snapsho
         Outcome.ERROR,
         Outcome.ERROR,
     ]
-    looked = snapshot.judge(Items(5, embeddings=held), TRAIN, look_for=Tier.REVIEW)
+    looked = snapshot.judge(Items(5, embeddings=(held,)), TRAIN, look_for=Tier.REVIEW)
     assert looked.flagged.tolist() == [False, False, True, False, False]
 
 
@@ -141,7 +141,18 @@ def test_what_is_no_embedding_is_the_items_error(snapshot: Snapshot, value: str)
     assert [(one["outcome"], one["error"]) for one in given] == [("error", "embedding"), ("denied", None)]
 
 
-def test_one_question_is_about_one_model(snapshot: Snapshot) -> None:
-    with pytest.raises(BadInput, match="one model") as caught:
-        snapshot.check([{"clip": embedding(1)}, {"clip": embedding(1, model=SSCD)}], TRAIN)
+def test_items_have_embeddings_by_several_models_and_each_meets_its_own(snapshot: Snapshot) -> None:
+    other = "ViT-L/14@0123456789abcdef"
+    values = [embedding(2), embedding(1, model=SSCD), embedding(2, model=SSCD), embedding(1, model=other)]
+    given = snapshot.check([{"clip": value} for value in values], TRAIN)
+    said = [[(each["owner"], each["matched"]) for each in one["reasons"]] for one in given]
+    assert said == [[("bob", CLIP)], [("cy", SSCD)], [], []]
+    assert [one["outcome"] for one in given] == ["denied", "denied", "unreserved", "unreserved"]
+
+
+def test_models_are_not_without_number(snapshot: Snapshot) -> None:
+    items = [{"clip": embedding(1, model=f"ViT-B/32@{number:016x}")} for number in range(9)]
+    with pytest.raises(BadInput, match="8 models") as caught:
+        snapshot.check(items, TRAIN)
     assert caught.value.code == "several_models"
+    assert len(snapshot.check(items[:8], TRAIN)) == 8

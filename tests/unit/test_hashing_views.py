@@ -80,6 +80,27 @@ def test_the_centre_is_a_square(shape: tuple[int, int], box: Box | None) -> None
     assert boxes(luma)["whole"] == whole(luma)
 
 
+@pytest.mark.parametrize(
+    ("shape", "widths", "centre"),
+    [
+        ((30, 40), (5, 0, 5, 0), (5, 5, 30, 30)),
+        ((41, 30), (0, 5, 0, 6), (5, 5, 30, 30)),
+        # Square within its borders: that is the stripped view.
+        ((30, 30), (5, 5, 5, 5), None),
+        # Not square with them: the centre is that of the whole.
+        ((30, 40), (0, 0, 0, 5), (0, 7, 30, 30)),
+    ],
+)
+def test_what_was_padded_to_a_square_keeps_its_centre(
+    shape: tuple[int, int], widths: tuple[int, int, int, int], centre: Box | None
+) -> None:
+    padded = bordered(rough(*shape, 1), widths, (0, 0, 0, 0))
+    found = boxes(padded)
+    assert found["whole"] == whole(padded)
+    assert found["stripped"] == (widths[0], widths[1], *shape)
+    assert found.get("centre") == centre
+
+
 @pytest.mark.parametrize("quality", [30, 75, 95])
 @pytest.mark.parametrize("colour", ["black", "white", "gray"])
 def test_what_jpeg_smears_into_a_border_goes_with_it(colour: str, quality: int) -> None:
