@@ -57,8 +57,9 @@ def fill(user: User) -> Gallery:
     held = _pictured(actor, "Studies in grey", jpeg(4, 320))
     hold_for_flood(
         held,
-        "One of its hashes resembles 3.1% of 20,000 unrelated pictures, more than a hash of one "
-        "picture should. An operator will look at it; until then the claim is not matched by its hashes.",
+        "One of its hashes resembles 3.1% of 20,000 unrelated pictures, more than that of one "
+        "picture should. An operator will look at it; until then the claim is not matched by its hashes and "
+        "embeddings.",
     )
     key, _ = create_key(acting=actor, name="Publishing script", scopes=["check", "claims:write"])
     beginner = User.objects.create_user("beginner@example.org")
