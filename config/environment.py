@@ -84,7 +84,8 @@ VARIABLES = (
     ),
     Variable(
         "OPTOUT_FLOOD_SAMPLE",
-        "File with the fingerprints and embeddings of unrelated pictures, one a line. Default: what others uploaded lately.",
+        "File with the fingerprints and embeddings of unrelated pictures, one a line. "
+        "Default: what others uploaded lately.",
     ),
     Variable(
         "OPTOUT_FLOOD_SHARE",
