@@ -135,6 +135,7 @@ def _provenance(facts: CardFacts) -> str:
         "Kept": f"{counts['kept']:,}",
         "Left out": f"{counts['dropped']:,}{_reasons(counts['reasons'])}",
         "Could not be judged, left out": f"{counts['errors']:,}{_reasons(counts['error_reasons'])}",
+        "Not compared, as the data held nothing to compare": _unasked(counts),
         **_filtered_before(predicate),
         "Owners' terms": "met by whoever filtered (`--keep-terms`)"
         if predicate["settings"]["keep_terms"]
@@ -191,6 +192,12 @@ def _checkpoint(checkpoint: Mapping[str, Any] | None) -> str:
 def _reasons(reasons: Mapping[str, int]) -> str:
     listed = ", ".join(f"{count:,} by {kind}" for kind, count in reasons.items() if count)
     return f" ({listed})" if listed else ""
+
+
+def _unasked(counts: Mapping[str, Any]) -> str:
+    """Items that claims of some kinds were not compared with; receipts of before say nothing of it."""
+    listed = (f"{count:,} with claims by {kind}" for kind, count in counts.get("unasked", {}).items())
+    return ", ".join(listed)
 
 
 def _domains(predicate: Mapping[str, Any]) -> str:

@@ -58,6 +58,14 @@ def test_own_works_and_weaker_questions_are_told(card: Callable[..., str]) -> No
     assert "Own works" not in card()
 
 
+def test_claims_that_the_data_were_not_compared_with_are_told(card: Callable[..., str]) -> None:
+    counts = {"rows": 9, "kept": 6, "dropped": 2, "errors": 1, "flagged": 0, "outcomes": {}}
+    counts |= {"reasons": {}, "error_reasons": {}, "unasked": {"clip": 9}}
+    row = "| Not compared, as the data held nothing to compare | 9 with claims by clip |"
+    assert row in card(counts=counts)
+    assert "Not compared" not in card()
+
+
 def test_receipts_that_came_before_are_told(
     card: Callable[..., str], tmp_path: Path, private: keys.PrivateKey
 ) -> None:
