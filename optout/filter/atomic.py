@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import contextlib
+import ctypes
 import errno
 import hashlib
 import os
@@ -10,9 +11,11 @@ from typing import Any
 
 from optout.errors import BadInput, UsageError, cannot_write
 
-__all__ = ["copy_file", "copy_part", "ensure_directory", "sha256_of", "sync", "write_atomic"]
+__all__ = ["copy_file", "copy_part", "ensure_directory", "reserve", "sha256_of", "sync", "write_atomic"]
 
 _COPY = 1 << 30
+# With 64 bits for offsets on every Linux; other systems have no such call.
+_fallocate = getattr(ctypes.CDLL(None, use_errno=True), "fallocate64", None)
 
 
 def write_atomic(path: Path, write: Callable[[Path], Any]) -> Any:
@@ -79,8 +82,8 @@ def copy_file(source: int, target: int) -> None:
         position += _some(_copy_some(source, target, min(end - position, _COPY), position))
 
 
-def copy_part(source: int, start: int, end: int, target: int, buffer: memoryview) -> int:
-    """Append the bytes `start` to `end` of the open file `source` to `target`; returns how many those are.
+def copy_part(source: int, start: int, end: int, target: int, buffer: memoryview) -> None:
+    """Append the bytes `start` to `end` of the open file `source` to `target`.
 
     Read and written through `buffer`: parts that begin anywhere share no blocks, and what the kernel moves
     from page to page it moves in pieces then.
@@ -95,7 +98,23 @@ def copy_part(source: int, start: int, end: int, target: int, buffer: memoryview
         written = 0
         while written < read:
             written += os.write(target, buffer[written:read])
-    return end - start
+
+
+def reserve(target: int, size: int) -> None:
+    """Give the open file `target` its space on the disk at once, where the file system can.
+
+    What is written then needs no look for free blocks, and a full disk is known before anything was copied.
+    Python's `posix_fallocate` is not it: where a file system cannot, that writes a byte to every block.
+
+    Raises:
+        OSError: there is not so much space.
+    """
+    if _fallocate is None or not size:
+        return
+    if _fallocate(target, 0, ctypes.c_int64(0), ctypes.c_int64(size)):
+        error = ctypes.get_errno()
+        if error in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise OSError(error, os.strerror(error))
 
 
 def _some(count: int) -> int:

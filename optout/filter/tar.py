@@ -6,14 +6,14 @@ of it: what would be unpacked elsewhere, counts more bytes than there are, or st
 
 import mmap
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from optout.errors import BadInput
-from optout.filter.atomic import copy_part
+from optout.filter.atomic import copy_part, reserve
 from optout.filter.tar_headers import Fault, walk
 
 __all__ = ["Archive", "Member", "copy_spans", "open_archive"]
@@ -149,15 +149,18 @@ def copy_spans(source: int, spans: Iterable[tuple[int, int]], out: Path) -> None
         BadInput: the source became shorter meanwhile (`changed_input`).
     """
     buffer = memoryview(bytearray(_BUFFER))
+    runs = list(_runs(spans))
+    # Two blocks of zeros end a tar, and zeros fill its last record.
+    blocks = sum(end - start for start, end in runs) + 2 * _BLOCK
+    size = -(-blocks // _RECORD) * _RECORD
     with out.open("wb", buffering=0) as file:
-        written = 0
-        for start, end in _runs(spans):
-            written += copy_part(source, start, end, file.fileno(), buffer)
-        # Two blocks of zeros end a tar, and zeros fill its last record.
-        file.truncate(-(-(written + 2 * _BLOCK) // _RECORD) * _RECORD)
+        reserve(file.fileno(), size)
+        for start, end in runs:
+            copy_part(source, start, end, file.fileno(), buffer)
+        file.truncate(size)
 
 
-def _runs(spans: Iterable[tuple[int, int]]) -> Iterable[tuple[int, int]]:
+def _runs(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     first = last = 0
     for start, end in spans:
         if start != last:

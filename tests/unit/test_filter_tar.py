@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from optout.errors import BadInput
+from optout.filter.atomic import reserve
 from optout.filter.tar import Archive, open_archive
 
 FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
@@ -68,6 +69,16 @@ def test_members_larger_than_the_buffer_are_copied_whole(tmp_path: Path) -> None
         archive.copy([(member.start, member.end) for member in kept], tmp_path / "b.tar")
     with open_archive(tmp_path / "b.tar", "b.tar") as archive:
         assert read(archive) == members[1:]
+
+
+def test_more_space_than_there_is_is_refused_before_anything_is_copied(tmp_path: Path) -> None:
+    with (tmp_path / "a").open("wb") as file:
+        with pytest.raises(OSError, match=r"No space left|too large"):
+            reserve(file.fileno(), 1 << 60)
+        reserve(file.fileno(), 0)
+        assert os.fstat(file.fileno()).st_size == 0
+        reserve(file.fileno(), 5000)
+    assert (tmp_path / "a").read_bytes() in {b"", bytes(5000)}, "some file systems cannot"
 
 
 def test_a_tar_that_becomes_shorter_while_it_is_copied_is_refused(tmp_path: Path) -> None:
