@@ -35,7 +35,7 @@ _SETTINGS = {
     "objective": {"prediction": "v", "min_snr": 0.0},
     "optimizer": {"batch": _BATCH, "rate": 2e-3},
     "ema": {"decay": 0.998},
-    "run": {"steps": 4500, "save_every": 500, "log_every": 25},
+    "run": {"steps": 3000, "save_every": 500, "log_every": 25},
     "validation": {
         "every": 500,
         "guidance": GUIDANCE,
