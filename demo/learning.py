@@ -117,7 +117,7 @@ def _report(exam: "Exam", before: Sequence[Image.Image]) -> None:
     CONSOLE.print(f"the colour asked for      {round(exam.colour * DRAWN)} of {DRAWN}")
     CONSOLE.print(f"the shape asked for       {round(exam.shape * DRAWN)} of {DRAWN}")
     CONSOLE.print(f"in the opted-out style    {exam.striped} of {len(exam.pictures)}")
-    CONSOLE.print("[dim]Shapes take the seven minutes of the whole recipe: python -m trainer recipe FOLDER[/]")
+    CONSOLE.print("[dim]Shapes take longer, seven minutes: python -m trainer recipe FOLDER[/]")
 
 
 def _show(pictures: Sequence[Image.Image]) -> None:
