@@ -40,13 +40,7 @@ def from_scratch(settings: Settings, captions: Sequence[str], tokenizer: Any = N
         BadInput: the autoencoder or the text encoder named is none (`bad_checkpoint`).
     """
     model = settings.model
-    if model.base or settings.lora.rank:
-        given = "model.base" if model.base else "lora.rank"
-        raise UsageError(
-            f"{given} is for checkpoints, and model.kind = '{model.kind}' begins with fresh weights; "
-            "set model.kind = 'checkpoint'",
-            code="bad_model",
-        )
+    _require_fresh(settings)
     transformer = model.kind == "dit"
     torch.manual_seed(settings.run.seed)
     if model.text_encoder:
@@ -93,6 +87,18 @@ def from_scratch(settings: Settings, captions: Sequence[str], tokenizer: Any = N
         )
 
     return Parts(trainee, tokenizer, vae, scheduler, assemble, prediction)
+
+
+def _require_fresh(settings: Settings) -> None:
+    """Raises UsageError where something is asked for that only a checkpoint has."""
+    model = settings.model
+    if model.base or settings.lora.rank:
+        given = "model.base" if model.base else "lora.rank"
+        raise UsageError(
+            f"{given} is for checkpoints, and model.kind = '{model.kind}' begins with fresh weights; "
+            "set model.kind = 'checkpoint'",
+            code="bad_model",
+        )
 
 
 def _load_autoencoder(folder: Path) -> Any:
