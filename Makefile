@@ -18,6 +18,7 @@ help:  ## Print this help
 	@echo "Installing what the service needs (a minute or two, once) …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@echo "$(CURDIR)" > "$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/checkout.pth"  # the trainer too
 	@echo "Compiling the kernels (half a minute, once) …"
 	@$(BIN)/python -m optout.warm
 	@touch $@

@@ -89,12 +89,14 @@ def admit(
         )
     if not receipt.is_file():
         raise BadInput(
-            f"there is no receipt {receipt}; name it with --receipt, or {filter_again(data)}",
+            f"there is no receipt {receipt}; name it with --receipt, or filter the data first: optout filter "
+            f"{data} --snapshot SNAPSHOT --use {USE.label} --mode drop --out FILTERED --key PRIVATE.PEM",
             code="no_such_file",
         )
     checked = verify_receipt(receipt, data, trust)
     if checked.statement is None or not checked.holds:
-        raise _refusal(data, receipt, [finding for finding in checked.findings if not finding.holds])
+        bad = [finding for finding in checked.findings if not finding.holds]
+        raise _refusal(data, receipt, bad, checked.statement["predicate"] if checked.statement else {})
     statement = checked.statement
     _require_question(statement["predicate"], data)
     _require_age(statement["predicate"], data, max_age, now or datetime.now(UTC))
@@ -102,7 +104,7 @@ def admit(
     return Admission(data, receipt, sha256_of(receipt), statement, files)
 
 
-def _refusal(data: Path, receipt: Path, bad: Sequence[Finding]) -> DoesNotHold:
+def _refusal(data: Path, receipt: Path, bad: Sequence[Finding], predicate: Mapping[str, Any]) -> DoesNotHold:
     first = bad[0]
     if first.what == "signature":
         advice = (
@@ -119,16 +121,17 @@ def _refusal(data: Path, receipt: Path, bad: Sequence[Finding]) -> DoesNotHold:
     more = f" (and {len(bad) - 1} more files)" if len(bad) > 1 else ""
     return DoesNotHold(
         f"{data} is not what {receipt} was written for: {first.detail}{more}; "
-        f"{filter_again(data)}, or restore the files as they were filtered",
+        f"{filter_again(data, predicate)}, or restore the files as they were filtered",
         code=first.code,
     )
 
 
-def filter_again(data: Path) -> str:
-    """What to run, for the sentences of refusals."""
+def filter_again(data: Path, predicate: Mapping[str, Any]) -> str:
+    """What to run, for the sentences of refusals; a receipt that came after others is to do so again."""
+    parents = " --parent-receipt EARLIER.JSON" * len(predicate.get("parents", ()))
     return (
         f"filter again: optout filter SOURCE --snapshot SNAPSHOT --use {USE.label} --mode drop "
-        f"--out {data} --key PRIVATE.PEM --overwrite"
+        f"--out {data} --key PRIVATE.PEM --overwrite{parents}"
     )
 
 
@@ -136,18 +139,19 @@ def _require_question(predicate: Mapping[str, Any], data: Path) -> None:
     use, settings = predicate["question"]["use"], predicate["settings"]
     if use != USE.label:
         raise DoesNotHold(
-            f"the data was filtered for {use}, not for {USE.label}; {filter_again(data)}", code="other_use"
+            f"the data was filtered for {use}, not for {USE.label}; {filter_again(data, predicate)}",
+            code="other_use",
         )
     if str(settings["mode"]) != "drop":
         raise DoesNotHold(
             f"the data was filtered with --mode {settings['mode']}, which leaves opted-out rows in; "
-            f"{filter_again(data)}",
+            f"{filter_again(data, predicate)}",
             code="other_mode",
         )
     if settings["keep_errors"]:
         raise DoesNotHold(
             "the data was filtered with --keep-errors, so it holds items nobody could judge; "
-            f"{filter_again(data)} (without --keep-errors)",
+            f"{filter_again(data, predicate)} (without --keep-errors)",
             code="unjudged",
         )
 
@@ -164,13 +168,13 @@ def _require_age(predicate: Mapping[str, Any], data: Path, max_age: timedelta, n
     if asked > now + _CLOCK_SKEW:
         raise DoesNotHold(
             f"the receipt is of {asked:%Y-%m-%d %H:%M}, which is in the future; set this machine's clock, or "
-            f"{filter_again(data)}",
+            f"{filter_again(data, predicate)}",
             code="future_receipt",
         )
     if now - asked > max_age:
         raise DoesNotHold(
             f"the snapshot speaks of {(now - asked).days} days ago, and {max_age.days} are allowed "
-            f"(--max-snapshot-age); fetch the newest with `optout sync` and {filter_again(data)}",
+            f"(--max-snapshot-age); fetch the newest from the registry, and {filter_again(data, predicate)}",
             code="stale_snapshot",
         )
 

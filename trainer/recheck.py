@@ -118,7 +118,7 @@ def require_still_allowed(admission: Admission, snapshot: Snapshot) -> str:
     count = len(found.opted_out)
     raise DoesNotHold(
         f"{count:,} samples of {admission.data} do not pass this newer snapshot: {named}{more}; "
-        f"{filter_again(admission.data)}",
+        f"{filter_again(admission.data, admission.predicate)}",
         code="opted_out_since",
     )
 

@@ -1,5 +1,6 @@
 """What the gate refuses, each with a sentence that says what to run."""
 
+import importlib.util
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,8 @@ import pytest
 from optout import keys
 from optout.parents import read_parents
 from tests.trainer.support import Ran, samples, write_receipt, write_tar
+from trainer.cli import app
+from trainer.gate import filter_again
 
 Command = Callable[..., Ran]
 Refused = Callable[..., tuple[int, str, str]]
@@ -167,7 +170,7 @@ def test_a_snapshot_that_is_too_old(refused: Refused, filtered: Path, private: k
     code, kind, says = refused()
     assert (code, kind) == (1, "stale_snapshot")
     assert "31 days ago" in says
-    assert "optout sync" in says
+    assert "fetch the newest from the registry" in says
     assert refused("--max-snapshot-age", 7)[1] == "stale_snapshot"
 
 
@@ -227,3 +230,20 @@ def test_a_shard_changed_while_training(
     assert caught.value.code == "changed_file"
     for shard in shards:
         shard.close()
+
+
+def test_what_came_after_other_receipts_is_to_be_filtered_so_again() -> None:
+    said = filter_again(Path("filtered"), {"parents": [{"sha256": "ab" * 32}]})
+    assert said.startswith(FILTER_AGAIN)
+    assert said.endswith("--out filtered --key PRIVATE.PEM --overwrite --parent-receipt EARLIER.JSON")
+    assert "--parent-receipt" not in filter_again(Path("filtered"), {})
+
+
+def test_a_python_without_torch_is_told_where_the_trainer_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(app, "find_spec", lambda name: None if name == "torch" else found(name))
+    assert app.run(["recipe", str(tmp_path / "world")]) == 2
+    assert "this Python has no torch; the trainer runs in the environment" in capsys.readouterr().err
+    assert not (tmp_path / "world").exists()

@@ -7,12 +7,13 @@ import json
 import os
 import sys
 import traceback
+from importlib.util import find_spec
 from typing import NoReturn
 
 import typer
 from typer.exceptions import TyperException
 
-from optout.errors import OptoutError
+from optout.errors import OptoutError, UsageError
 from trainer.cli import audit, init, recheck, recipe, train
 
 __all__ = ["app", "main", "run"]
@@ -46,10 +47,22 @@ def main() -> NoReturn:
     sys.exit(run(sys.argv[1:]))
 
 
+def _require_libraries() -> None:
+    """Raises UsageError where what the trainer stands on is not installed (`trainer_not_installed`)."""
+    missing = [name for name in ("torch", "diffusers", "accelerate") if find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"this Python has no {' and no '.join(missing)}; the trainer runs in the environment that "
+            "`make run` or `make demo` sets up: . .venv/bin/activate",
+            code="trainer_not_installed",
+        )
+
+
 def run(arguments: list[str]) -> int:
     """Run the command with these arguments and return its exit code."""
     as_json = "--json" in arguments
     try:
+        _require_libraries()
         code = typer.main.get_command(app).main(arguments, prog_name="trainer", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except OptoutError as error:

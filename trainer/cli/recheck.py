@@ -9,7 +9,7 @@ import typer
 
 from optout.cli.common import JsonOption, SnapshotOption, TrustOption, public_keys
 from trainer.cli.common import DataOption, ReceiptOption
-from trainer.gate import admit, filter_again
+from trainer.gate import Admission, admit, filter_again
 
 __all__ = ["recheck_command"]
 
@@ -50,12 +50,12 @@ def recheck_command(
     if as_json:
         typer.echo(json.dumps(content, indent=2))
     else:
-        _show(content, data)
+        _show(content, admission)
     return int(bool(rows))
 
 
-def _show(content: dict[str, Any], data: Path) -> None:
-    rows = content["opted_out"]
+def _show(content: dict[str, Any], admission: Admission) -> None:
+    rows, data = content["opted_out"], admission.data
     if not rows:
         typer.echo(f"everything in {data} passes snapshot {content['snapshot'][:16]} as well")
         return
@@ -68,4 +68,4 @@ def _show(content: dict[str, Any], data: Path) -> None:
         what = "stop it, and train anew without them" if content["seen"] else "stop it before it does"
         done = f"by its checkpoint of step {content['seen_until_step']:,} the run has trained on"
         typer.echo(f"{done} {content['seen']:,} of them: {what}")
-    typer.echo(filter_again(data))
+    typer.echo(filter_again(data, admission.predicate))
