@@ -1,7 +1,9 @@
 """`optout filter` of WebDataset tars: samples stay or go whole, and what lies beside a tar agrees with it."""
 
 import hashlib
+import io
 import json
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -246,6 +248,31 @@ def test_members_that_make_no_sample(
     assert ran.code == 0, ran.err
     assert f"a.tar: {sentence}" in ran.json["error_items"]
     assert keys(tmp_path / "out" / "a.tar") == kept
+
+
+def test_samples_with_links_are_left_out_and_named(optout_filter: Command, tmp_path: Path) -> None:
+    source = tmp_path / "a.tar"
+    with tarfile.open(source, "w") as archive:
+        for number, kind in enumerate((tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE)):
+            stated = json.dumps({"url": f"https://fine.example/{number}.jpg"}).encode()
+            text = tarfile.TarInfo(f"{number:09d}.json")
+            text.size = len(stated)
+            archive.addfile(text, io.BytesIO(stated))
+            member = tarfile.TarInfo(f"{number:09d}.png")
+            member.type = kind
+            if kind == tarfile.REGTYPE:
+                member.size = len(picture(1))
+                archive.addfile(member, io.BytesIO(picture(1)))
+            else:
+                member.linkname = "/etc/passwd"
+                archive.addfile(member)
+    ran = optout_filter(source, tmp_path / "out")
+    assert (ran.code, ran.json["kept"], ran.json["errors"]) == (0, 1, 2), ran.err
+    assert keys(tmp_path / "out" / "a.tar") == ["000000000"]
+    assert [sum(key in said for said in ran.json["error_items"]) for key in ("000000001", "000000002")] == [
+        1,
+        1,
+    ]
 
 
 def edit_sidecar(shard: Path, change: Callable[[dict[str, list[Any]]], object]) -> None:
